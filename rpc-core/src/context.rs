@@ -1,0 +1,148 @@
+//! What a handler may know of its call: who called, what came along, until when, and whether anybody still waits.
+
+use std::{
+    fmt,
+    net::SocketAddr,
+    sync::{Arc, OnceLock},
+    time::{Duration, Instant},
+};
+
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    metadata::{self, MetadataRef},
+    payload::{Payload, Span, slice},
+};
+
+/// The other end of a connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Peer {
+    /// A TCP connection from this address.
+    Tcp(SocketAddr),
+    /// A Unix socket.
+    Unix,
+    /// A connection inside of this process, or one that the program brought itself.
+    Local,
+}
+
+impl fmt::Display for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => write!(f, "tcp://{address}"),
+            Self::Unix => f.write_str("unix"),
+            Self::Local => f.write_str("local"),
+        }
+    }
+}
+
+/// One call, as its handler sees it.
+///
+/// A method asks for it with a parameter `ctx: &rpc::Context`, which is neither on the wire nor in the client.
+pub struct Context {
+    pub(crate) payload: Payload,
+    pub(crate) method: Span,
+    pub(crate) metadata: Option<Span>,
+    pub(crate) deadline: Option<Instant>,
+    pub(crate) attempt: u32,
+    peer: Arc<Peer>,
+    cancellation: OnceLock<CancellationToken>,
+}
+
+impl Context {
+    pub(crate) fn new(peer: Arc<Peer>) -> Self {
+        Self {
+            payload: Payload::default(),
+            method: 0..0,
+            metadata: None,
+            deadline: None,
+            attempt: 1,
+            peer,
+            cancellation: OnceLock::new(),
+        }
+    }
+
+    /// Who called.
+    pub fn peer(&self) -> &Peer {
+        &self.peer
+    }
+
+    /// The method as the caller named it, such as `Calc.add`.
+    pub fn method(&self) -> &str {
+        std::str::from_utf8(slice(self.payload.body(), &self.method)).unwrap_or_default()
+    }
+
+    /// The key/values that the caller sent along.
+    pub fn metadata(&self) -> MetadataRef<'_> {
+        self.metadata
+            .as_ref()
+            .and_then(|span| metadata::read(slice(self.payload.body(), span)).ok())
+            .map_or_else(MetadataRef::default, |(_, view)| view)
+    }
+
+    /// When the call expires; its handler is dropped then.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.deadline
+    }
+
+    /// How long until [`deadline`](Self::deadline), zero once it passed.
+    pub fn time_left(&self) -> Option<Duration> {
+        self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()))
+    }
+
+    /// Which attempt of the call this is, from 1.
+    pub fn attempt(&self) -> u32 {
+        self.attempt
+    }
+
+    /// Whether nobody waits for the answer any more.
+    ///
+    /// An async handler is dropped at that moment and need not ask; a blocking one cannot be, so it should ask
+    /// between its steps.
+    pub fn is_cancelled(&self) -> bool {
+        self.cancellation.get().is_some_and(CancellationToken::is_cancelled)
+    }
+
+    /// Completes when the call is over: cancelled, expired, its connection lost, or answered.
+    ///
+    /// For work that a handler hands to a task of its own, which would outlive the call otherwise. The future
+    /// owns what it needs.
+    ///
+    /// # Cancel safety
+    ///
+    /// It may be dropped and asked for again at any time.
+    pub fn cancelled(&self) -> impl Future<Output = ()> + Send + Sync + use<> {
+        self.token().clone().cancelled_owned()
+    }
+
+    /// The token behind [`cancelled`](Self::cancelled), for the runtime, which cancels it.
+    #[doc(hidden)]
+    pub fn token(&self) -> &CancellationToken {
+        self.cancellation.get_or_init(CancellationToken::new)
+    }
+
+    /// Ends the call: whoever waits for its end is woken.
+    pub(crate) fn finish(&mut self) {
+        if let Some(token) = self.cancellation.take() {
+            token.cancel();
+        }
+    }
+}
+
+impl Drop for Context {
+    fn drop(&mut self) {
+        self.finish();
+    }
+}
+
+impl fmt::Debug for Context {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Context")
+            .field("method", &self.method())
+            .field("peer", &self.peer)
+            .field("metadata", &self.metadata())
+            .field("deadline", &self.deadline)
+            .field("attempt", &self.attempt)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,136 @@
+//! What a service is, as data: its methods, their arguments, types and flags.
+//!
+//! Made by the macro as constants, so that it cannot drift from the code. The server routes by it and reads
+//! from it how a method runs; tools can show it.
+
+/// A service: a named list of methods.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Service {
+    /// The name in front of the dot of `Calc.add`.
+    pub name: &'static str,
+    /// The trait's documentation.
+    pub docs: &'static str,
+    /// The methods, in the order of the trait; a method's index is its place in here.
+    pub methods: &'static [Method],
+}
+
+impl Service {
+    /// A service.
+    pub const fn new(name: &'static str, docs: &'static str, methods: &'static [Method]) -> Self {
+        Self { name, docs, methods }
+    }
+}
+
+/// One method of a service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Method {
+    /// The name behind the dot of `Calc.add`.
+    pub name: &'static str,
+    /// The method's documentation.
+    pub docs: &'static str,
+    /// The arguments that are on the wire, in order.
+    pub arguments: &'static [Argument],
+    /// The type of the result, as the trait writes it.
+    pub result: &'static str,
+    /// The type of the error, as the trait writes it, where the method returns a `Result`.
+    pub error: Option<&'static str>,
+    /// Whether the caller gets no answer.
+    pub oneway: bool,
+    /// Whether the call may be repeated when it is not known whether it ran.
+    pub idempotent: bool,
+    /// Where the handler runs.
+    pub run: Run,
+}
+
+impl Method {
+    /// A method without arguments, result, error or flags.
+    pub const fn new(name: &'static str, docs: &'static str) -> Self {
+        Self {
+            name,
+            docs,
+            arguments: &[],
+            result: "()",
+            error: None,
+            oneway: false,
+            idempotent: false,
+            run: Run::Inline,
+        }
+    }
+
+    /// Sets the arguments.
+    #[must_use]
+    pub const fn arguments(mut self, arguments: &'static [Argument]) -> Self {
+        self.arguments = arguments;
+        self
+    }
+
+    /// Sets the types of the result and of the error.
+    #[must_use]
+    pub const fn returns(mut self, result: &'static str, error: Option<&'static str>) -> Self {
+        self.result = result;
+        self.error = error;
+        self
+    }
+
+    /// Sets that the caller gets no answer.
+    #[must_use]
+    pub const fn oneway(mut self) -> Self {
+        self.oneway = true;
+        self
+    }
+
+    /// Sets that the call may be repeated.
+    #[must_use]
+    pub const fn idempotent(mut self) -> Self {
+        self.idempotent = true;
+        self
+    }
+
+    /// Sets where the handler runs.
+    #[must_use]
+    pub const fn run(mut self, run: Run) -> Self {
+        self.run = run;
+        self
+    }
+}
+
+/// One argument of a method.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Argument {
+    /// Its name.
+    pub name: &'static str,
+    /// Its type, as the trait writes it.
+    pub ty: &'static str,
+    /// Whether a caller may leave it out.
+    pub optional: bool,
+}
+
+impl Argument {
+    /// An argument that a caller must send.
+    pub const fn new(name: &'static str, ty: &'static str) -> Self {
+        Self { name, ty, optional: false }
+    }
+
+    /// Sets that a caller may leave it out.
+    #[must_use]
+    pub const fn optional(mut self) -> Self {
+        self.optional = true;
+        self
+    }
+}
+
+/// Where the handler of a method runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Run {
+    /// In the task of its connection, beside the connection's other handlers. The fastest.
+    #[default]
+    Inline,
+    /// In a task of its own, which may run on another core.
+    Spawn,
+    /// On the pool for blocking work.
+    Blocking,
+}

@@ -1,0 +1,288 @@
+//! The seam between a connection and a service: [`Dispatcher`], [`Session`], [`Request`], [`Answer`].
+//!
+//! A connection's task lends its dispatchers to sessions: one [`Session`] per connection and method, made at the
+//! method's first call. A session is a row of slots over one future type, each a box that is filled again and
+//! again, so a call allocates nothing, needs no `Arc`, and its arguments may borrow from its request:
+//!
+//! ```text
+//!   Blank ──fill──▶ Request ──start──▶ slot: future of the method ──▶ Answer ──▶ Blank
+//!                                        │ pending: polled when its waker fired
+//!                                        ╰ cancelled: dropped in place
+//! ```
+//!
+//! A slot is as large as its own method's future, so one method with a large future does not make the others
+//! pay, and nothing need be boxed twice. Sessions know neither ids nor wakers nor the wire; they run inside of
+//! the driver's guard against panics. The record inside of [`Request`] goes through the future and comes back
+//! in the [`Answer`], with its buffers, to be used for the next call of the slot.
+
+use std::{
+    future::poll_fn,
+    pin::Pin,
+    sync::Arc,
+    task::{Context as TaskContext, Poll},
+    time::Instant,
+};
+
+use futures_core::future::BoxFuture;
+
+use crate::{
+    Context, Error, Failure,
+    arguments::Arguments,
+    context::Peer,
+    description::Service,
+    payload::{Body, Payload, Span},
+    value::{Encoder, Structs, Value},
+};
+
+/// The method table of one service: what a connection's task drives.
+///
+/// The macro implements it for `…Dispatcher<S>`.
+pub trait Dispatcher: Send + Sync + 'static {
+    /// What the service is. A method is known by its index in [`Service::methods`] from here on.
+    fn description(&self) -> &'static Service;
+
+    /// The slots of one method for one connection; made at the method's first call there.
+    ///
+    /// `method` is below the number of methods.
+    fn session(&self, method: u32) -> Box<dyn Session + '_>;
+
+    /// Runs one call as a future of its own, for a task of its own.
+    fn owned(self: Arc<Self>, request: Request) -> BoxFuture<'static, Answer> {
+        Box::pin(async move {
+            let mut session = self.session(request.method());
+            let mut request = Some(request);
+            poll_fn(move |cx| match request.take() {
+                Some(request) => session.start(0, request, cx),
+                None => session.poll(0, cx),
+            })
+            .await
+        })
+    }
+
+    /// Runs one call of a method whose description says [`Run::Blocking`](crate::description::Run::Blocking), on
+    /// this thread.
+    fn blocking(&self, request: Request) -> Answer {
+        request.fail(Error::internal("the method does not run on the blocking pool"))
+    }
+}
+
+/// The slots of one method on one connection.
+///
+/// The caller hands out slot numbers, from zero without gaps, and starts a call only in a slot that is empty: new,
+/// finished or cleared. A slot whose future panicked must be cleared before it is used again.
+pub trait Session: Send {
+    /// Puts a call into an empty slot and polls it once.
+    fn start(&mut self, slot: usize, request: Request, cx: &mut TaskContext<'_>) -> Poll<Answer>;
+
+    /// Polls the call in a slot; pending for ever where there is none.
+    fn poll(&mut self, slot: usize, cx: &mut TaskContext<'_>) -> Poll<Answer>;
+
+    /// Drops the call in a slot.
+    fn clear(&mut self, slot: usize);
+
+    /// Frees the memory of the slots from `len` on, which are empty.
+    fn truncate(&mut self, len: usize);
+}
+
+/// The [`Session`] of a method: `make` turns a request into the method's future.
+pub fn slots<'a, M, F>(make: M) -> Box<dyn Session + 'a>
+where
+    M: Fn(Request) -> F + Send + 'a,
+    F: Future<Output = Answer> + Send + 'a,
+{
+    Box::new(Slots { make, places: Vec::new() })
+}
+
+struct Slots<M, F> {
+    make: M,
+    places: Vec<Pin<Box<Option<F>>>>,
+}
+
+impl<M, F> Session for Slots<M, F>
+where
+    M: Fn(Request) -> F + Send,
+    F: Future<Output = Answer> + Send,
+{
+    fn start(&mut self, slot: usize, request: Request, cx: &mut TaskContext<'_>) -> Poll<Answer> {
+        if slot == self.places.len() {
+            self.places.push(Box::pin(None));
+        }
+        let future = (self.make)(request);
+        self.places[slot].set(Some(future));
+        self.poll(slot, cx)
+    }
+
+    fn poll(&mut self, slot: usize, cx: &mut TaskContext<'_>) -> Poll<Answer> {
+        let mut place = self.places[slot].as_mut();
+        let Some(future) = place.as_mut().as_pin_mut() else {
+            return Poll::Pending;
+        };
+        let answer = std::task::ready!(future.poll(cx));
+        place.set(None);
+        Poll::Ready(answer)
+    }
+
+    fn clear(&mut self, slot: usize) {
+        self.places[slot].set(None);
+    }
+
+    fn truncate(&mut self, len: usize) {
+        self.places.truncate(len);
+    }
+}
+
+/// What one call carries through its handler and back.
+struct Record {
+    context: Context,
+    method: u32,
+    output: Encoder,
+    error: Option<Error>,
+}
+
+/// A call that arrived, on its way to its method.
+#[derive(Debug)]
+pub struct Incoming {
+    pub(crate) payload: Payload,
+    pub(crate) method: Span,
+    pub(crate) metadata: Option<Span>,
+    pub(crate) attempt: u32,
+    pub(crate) deadline: Option<Instant>,
+    pub(crate) structs: Structs,
+}
+
+impl Incoming {
+    /// The method's full name, such as `Calc.add`.
+    pub fn method(&self) -> &str {
+        std::str::from_utf8(crate::payload::slice(self.payload.body(), &self.method)).unwrap_or_default()
+    }
+
+    /// When the call expires.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.deadline
+    }
+
+    /// The frame, to be used again when the call is not dispatched.
+    pub fn into_body(self) -> Body {
+        self.payload.into_body()
+    }
+}
+
+/// The record of a call before it is filled and after it was answered.
+pub struct Blank(Box<Record>);
+
+impl Blank {
+    /// A record for calls from `peer`.
+    pub fn new(peer: Arc<Peer>) -> Self {
+        Self(Box::new(Record {
+            context: Context::new(peer),
+            method: 0,
+            output: Encoder::default(),
+            error: None,
+        }))
+    }
+
+    /// Makes it the request that `incoming` is, for the method with this index.
+    pub fn fill(mut self, incoming: Incoming, method: u32) -> Request {
+        let Record { context, method: index, output, error } = &mut *self.0;
+        context.payload = incoming.payload;
+        context.method = incoming.method;
+        context.metadata = incoming.metadata;
+        context.deadline = incoming.deadline;
+        context.attempt = incoming.attempt;
+        *index = method;
+        *error = None;
+        output.reset(incoming.structs);
+        Request(self.0)
+    }
+}
+
+impl std::fmt::Debug for Blank {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Blank").finish_non_exhaustive()
+    }
+}
+
+/// One call, on the way through its handler.
+pub struct Request(Box<Record>);
+
+impl Request {
+    /// The method's index in the service's description.
+    pub fn method(&self) -> u32 {
+        self.0.method
+    }
+
+    /// The arguments.
+    pub fn arguments(&self) -> Arguments<'_> {
+        Arguments::new(&self.0.context.payload)
+    }
+
+    /// What the handler may know.
+    pub fn context(&self) -> &Context {
+        &self.0.context
+    }
+
+    /// Ends the call with a result.
+    pub fn answer<T: Value>(mut self, result: &T) -> Answer {
+        match T::encode(result, &mut self.0.output) {
+            Ok(()) => Answer(self.0),
+            Err(error) => self.fail(Error::internal(format!(
+                "the result cannot be encoded: {}",
+                error.message()
+            ))),
+        }
+    }
+
+    /// Ends a one-way call, or one whose result is nothing.
+    pub fn done(self) -> Answer {
+        self.answer(&())
+    }
+
+    /// Ends the call with the error that its method returned.
+    pub fn fail_with<E: Failure>(self, error: E) -> Answer {
+        let structs = self.0.output.structs();
+        self.fail(error.into_error(structs))
+    }
+
+    /// Ends the call before its handler ran, because its arguments are wrong.
+    pub fn refuse(self, error: Error) -> Answer {
+        self.fail(error.not_started(true))
+    }
+
+    /// Ends the call with an error.
+    pub fn fail(mut self, error: Error) -> Answer {
+        self.0.error = Some(error);
+        Answer(self.0)
+    }
+}
+
+impl std::fmt::Debug for Request {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Request").field(&self.0.context).finish()
+    }
+}
+
+/// What a call ended with.
+pub struct Answer(Box<Record>);
+
+impl Answer {
+    /// The encoded result, or the error.
+    pub fn outcome(&mut self) -> Result<&mut Encoder, &Error> {
+        match &self.0.error {
+            Some(error) => Err(error),
+            None => Ok(&mut self.0.output),
+        }
+    }
+
+    /// Takes it apart: the record, for the next call, and the frame, for the next read.
+    pub fn recycle(mut self) -> (Blank, Body) {
+        self.0.context.finish();
+        let payload = std::mem::take(&mut self.0.context.payload);
+        (Blank(self.0), payload.into_body())
+    }
+}
+
+impl std::fmt::Debug for Answer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Answer").field("error", &self.0.error).finish_non_exhaustive()
+    }
+}

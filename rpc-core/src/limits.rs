@@ -1,0 +1,102 @@
+//! Every bound of the project, its default, and why.
+//!
+//! One file, so that a reader who asks "what stops a peer from …?" looks in one place. A bound that a
+//! user may set has a setter of the same name on the server or the channel builder, and the error that a
+//! bound causes names the bound, its value and that setter. Nothing in here is read from a peer: what a
+//! peer announces can only make a bound tighter.
+
+use std::time::Duration;
+
+/// The largest message that an end accepts, in bytes of its frame's body: 16 MiB.
+///
+/// Large enough for a batch of records, small enough that a thousand of them do not end a machine.
+/// Setter: `max_message_size`, on both builders.
+pub const MAX_MESSAGE_SIZE: usize = 16 << 20;
+
+/// The largest length that a frame's prefix may announce at all: 1 GiB (PROTOCOL 2.3).
+///
+/// A length between the message limit and this one fails the call it belongs to; a length above it is
+/// taken for a broken frame, because no end can be configured to accept it.
+pub const MAX_FRAME_SIZE: usize = 1 << 30;
+
+/// What a client assumes about a server's message limit until the server's hello has come: 64 KiB (PROTOCOL 1.6).
+pub const ASSUMED_MESSAGE_SIZE: usize = 64 << 10;
+
+/// The calls in flight that a server accepts on one connection: 1,024.
+///
+/// A pending call costs one slot, about as large as its handler's future. Setter: `max_calls_per_connection`.
+pub const MAX_CALLS_PER_CONNECTION: u32 = 1024;
+
+/// What a client assumes about a server's call limit until the server's hello has come: 128 (PROTOCOL 1.6).
+pub const ASSUMED_CALLS: u32 = 128;
+
+/// The calls that one channel holds at once, in flight or waiting for their turn: 1,048,575.
+///
+/// Each one is a future that the program itself holds; the bound comes from the bits of a call id.
+pub const MAX_CALLS_PER_CHANNEL: usize = (1 << 20) - 1;
+
+/// The connections that a server serves at once: 10,000. Setter: `max_connections`.
+pub const MAX_CONNECTIONS: usize = 10_000;
+
+/// How deep arrays and maps may nest in a payload: 128 (PROTOCOL 3.6).
+///
+/// A decoder recurses once a level; this keeps the deepest one far inside a stack of 2 MiB.
+pub const MAX_NESTING: usize = 128;
+
+/// The encoded metadata of one call, in bytes: 8 KiB, as large as the usual limit on HTTP headers.
+pub const MAX_METADATA_SIZE: usize = 8 << 10;
+
+/// The text of one error on the wire, in bytes: 4 KiB. What is longer is cut.
+pub const MAX_ERROR_MESSAGE: usize = 4 << 10;
+
+/// The longest method name, service name included, in bytes: 255.
+pub const MAX_METHOD_NAME: usize = 255;
+
+/// The time a new connection has for its preface and hello: 10 s. Setter: `handshake_timeout`.
+pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The time a client spends on one attempt to connect: 10 s. Setter: `connect_timeout`.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The deadline of a call that set none: 30 s. Setter: `timeout`, on the channel and on the call.
+pub const CALL_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The longest timeout that can be asked for: about 68 years. A longer one means this one.
+///
+/// It keeps `now + timeout` inside of what every platform's clock can represent.
+pub const MAX_TIMEOUT: Duration = Duration::from_secs(1 << 31);
+
+/// Unsent bytes above which an end stops taking on work: 1 MiB.
+///
+/// A server stops reading until its output has drained below; a client keeps further calls waiting.
+pub const WRITE_HIGH_WATER: usize = 1 << 20;
+
+/// The time that draining may take before what is left is dropped: 30 s. Setter: `drain_timeout`.
+pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Payloads up to this size are copied, larger ones are slices of what was read: 4 KiB.
+///
+/// A slice pins the whole read buffer that it came from. For a small payload that costs far more memory
+/// than its bytes: 1,024 pending calls of 36 bytes held 8.2 MiB.
+pub const SMALL_PAYLOAD: usize = 4 << 10;
+
+/// Byte strings from this size on are written from where they are, not copied: 16 KiB.
+pub const LARGE_SEGMENT: usize = 16 << 10;
+
+/// Buffers that one thread keeps for the next calls: 64, of up to [`SMALL_PAYLOAD`] bytes.
+pub const POOLED_BUFFERS: usize = 64;
+
+/// Read and write buffers that one thread keeps for the next connection that has something to move: 32.
+pub const POOLED_IO_BUFFERS: usize = 32;
+
+/// The size that a connection's buffer starts with: 8 KiB.
+pub const IO_BUFFER: usize = 8 << 10;
+
+/// The largest buffer that is kept for reuse rather than freed: 64 KiB.
+pub const MAX_POOLED_IO_BUFFER: usize = 64 << 10;
+
+/// The most that is reserved for a frame of which nothing has arrived yet: 64 KiB.
+///
+/// Beyond it a buffer grows with what has really arrived, at most doubling, so the length that a peer
+/// announced never decides what is allocated.
+pub const READ_AHEAD: usize = 64 << 10;

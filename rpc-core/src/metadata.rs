@@ -1,0 +1,251 @@
+//! Metadata: the key/values that travel with a call beside its arguments.
+//!
+//! [`Metadata`] is owned and collects what a caller sets; [`MetadataRef`] is a view over the bytes of a received
+//! frame, which were checked when the frame was. Both hold the entries as they stand on the wire
+//! (PROTOCOL 7), so that neither parsing nor sending allocates. The size is bounded by
+//! [`MAX_METADATA_SIZE`](crate::limits::MAX_METADATA_SIZE).
+
+use std::{fmt, time::Duration};
+
+use crate::{
+    Error,
+    limits::{MAX_METADATA_SIZE, MAX_TIMEOUT},
+    msgpack::{self, Malformed, Reader},
+};
+
+/// The protocol's own keys in a call's metadata; keys of the user are strings.
+mod key {
+    pub(super) const TIMEOUT: u64 = 0;
+    pub(super) const ATTEMPT: u64 = 1;
+}
+
+/// Key/values that a caller sends along with a call.
+///
+/// Keys are not empty and case-sensitive; a value is text or bytes. Setting a key again replaces its value.
+/// At most 8 KiB encoded; a call with more fails with `resource_exhausted` before it is sent.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Metadata {
+    entries: Vec<u8>,
+    count: u32,
+}
+
+impl Metadata {
+    /// No key/values.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets `key` to a text.
+    pub fn insert(&mut self, key: &str, value: &str) {
+        self.remove(key);
+        msgpack::write_str(&mut self.entries, key);
+        msgpack::write_str(&mut self.entries, value);
+        self.count += 1;
+    }
+
+    /// Sets `key` to bytes.
+    pub fn insert_bin(&mut self, key: &str, value: &[u8]) {
+        self.remove(key);
+        msgpack::write_str(&mut self.entries, key);
+        msgpack::write_bin(&mut self.entries, value);
+        self.count += 1;
+    }
+
+    /// Removes `key`.
+    pub fn remove(&mut self, key: &str) {
+        let mut reader = Reader::new(&self.entries);
+        for _ in 0..self.count {
+            let start = reader.position();
+            let found = reader.str() == Ok(key);
+            if reader.skip().is_err() {
+                return;
+            }
+            if found {
+                let end = reader.position();
+                self.entries.drain(start..end);
+                self.count -= 1;
+                return;
+            }
+        }
+    }
+
+    /// A view of the key/values.
+    pub fn view(&self) -> MetadataRef<'_> {
+        MetadataRef { entries: &self.entries, count: self.count }
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// Checks the bounds that [`Metadata`] documents.
+    ///
+    /// # Errors
+    ///
+    /// `resource_exhausted` above the size limit, `invalid_argument` for an empty key.
+    pub fn check(&self) -> Result<(), Error> {
+        if self.entries.len() > MAX_METADATA_SIZE {
+            return Err(too_large(self.entries.len()));
+        }
+        if self.view().iter().any(|(key, _)| key.is_empty()) {
+            return Err(Error::invalid_argument("a metadata key is empty; give it a name"));
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Metadata {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.view().fmt(f)
+    }
+}
+
+pub(crate) fn too_large(size: usize) -> Error {
+    Error::resource_exhausted(format!(
+        "the metadata has {size} bytes, more than the {MAX_METADATA_SIZE} allowed; move large values into the arguments"
+    ))
+    .not_started(true)
+}
+
+/// A value of metadata.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum MetadataValue<'a> {
+    /// Text.
+    Str(&'a str),
+    /// Bytes.
+    Bin(&'a [u8]),
+}
+
+/// The key/values that came with a call.
+#[derive(Clone, Copy, Default)]
+pub struct MetadataRef<'a> {
+    entries: &'a [u8],
+    count: u32,
+}
+
+impl<'a> MetadataRef<'a> {
+    /// The text under `key`; `None` where there is none, or bytes.
+    pub fn get(self, key: &str) -> Option<&'a str> {
+        match self.value(key)? {
+            MetadataValue::Str(value) => Some(value),
+            MetadataValue::Bin(_) => None,
+        }
+    }
+
+    /// The bytes under `key`; those of a text, where it is one.
+    pub fn get_bin(self, key: &str) -> Option<&'a [u8]> {
+        match self.value(key)? {
+            MetadataValue::Str(value) => Some(value.as_bytes()),
+            MetadataValue::Bin(value) => Some(value),
+        }
+    }
+
+    /// All key/values, in the order in which they came.
+    pub fn iter(self) -> impl Iterator<Item = (&'a str, MetadataValue<'a>)> {
+        let mut reader = Reader::new(self.entries);
+        std::iter::from_fn(move || {
+            loop {
+                reader.peek()?;
+                if !reader.at_str() {
+                    // One of the protocol's own entries.
+                    reader.skip().ok()?;
+                    reader.skip().ok()?;
+                    continue;
+                }
+                let key = reader.str().ok()?;
+                let value = if reader.at_str() {
+                    MetadataValue::Str(reader.str().ok()?)
+                } else {
+                    MetadataValue::Bin(reader.bin().ok()?)
+                };
+                return Some((key, value));
+            }
+        })
+    }
+
+    fn value(self, key: &str) -> Option<MetadataValue<'a>> {
+        // The last one wins, as it does where a map is read into a table.
+        self.iter().filter(|(name, _)| *name == key).last().map(|(_, value)| value)
+    }
+}
+
+impl fmt::Debug for MetadataRef<'_> {
+    // Values may be secrets (tokens), so only the keys are shown.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.iter().map(|(key, _)| key)).finish()
+    }
+}
+
+/// What the protocol itself puts into a call's metadata.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Extras {
+    /// What is left until the deadline, where it differs from the client's default.
+    pub(crate) timeout: Option<Duration>,
+    /// Which attempt this is, from 1.
+    pub(crate) attempt: Option<u32>,
+}
+
+impl Extras {
+    pub(crate) fn is_empty(self) -> bool {
+        self == Self::default()
+    }
+}
+
+/// Appends the metadata of one call: the protocol's entries, then the user's.
+pub(crate) fn write(out: &mut Vec<u8>, extras: Extras, user: MetadataRef<'_>) {
+    let own = u32::from(extras.timeout.is_some()) + u32::from(extras.attempt.is_some());
+    msgpack::write_map_len(out, own + user.count);
+    if let Some(timeout) = extras.timeout {
+        msgpack::write_uint(out, key::TIMEOUT);
+        msgpack::write_uint(out, micros(timeout));
+    }
+    if let Some(attempt) = extras.attempt {
+        msgpack::write_uint(out, key::ATTEMPT);
+        msgpack::write_uint(out, u64::from(attempt));
+    }
+    out.extend_from_slice(user.entries);
+}
+
+/// A duration in the unit of the wire, at most [`MAX_TIMEOUT`].
+pub(crate) fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.min(MAX_TIMEOUT).as_micros()).unwrap_or(u64::MAX)
+}
+
+/// A duration from the unit of the wire, at most [`MAX_TIMEOUT`].
+pub(crate) fn from_micros(micros: u64) -> Duration {
+    Duration::from_micros(micros).min(MAX_TIMEOUT)
+}
+
+/// Reads a metadata map that [`Reader::skip`] has found whole.
+///
+/// Unknown numbers are skipped: a newer peer may send more (PROTOCOL 7.2). A key that is neither a number
+/// nor a string, or a value that is neither text nor bytes, is malformed.
+pub(crate) fn read(map: &[u8]) -> Result<(Extras, MetadataRef<'_>), Malformed> {
+    let mut reader = Reader::new(map);
+    let count = reader.map_len()?;
+    let view = MetadataRef { entries: reader.rest(), count };
+    let mut extras = Extras::default();
+    for _ in 0..count {
+        if reader.at_str() {
+            reader.str()?;
+            if reader.at_str() {
+                reader.str()?;
+            } else {
+                reader.bin()?;
+            }
+            continue;
+        }
+        match reader.unsigned()? {
+            key::TIMEOUT => extras.timeout = Some(from_micros(reader.unsigned()?)),
+            key::ATTEMPT => {
+                extras.attempt = Some(u32::try_from(reader.unsigned()?).unwrap_or(u32::MAX));
+            }
+            _ => {
+                reader.skip()?;
+            }
+        }
+    }
+    Ok((extras, view))
+}

@@ -1,0 +1,89 @@
+//! A payload: the encoded arguments or result at the end of a received frame.
+//!
+//! A small frame is a buffer of its own, which goes back to be used again; a large one is a slice of what
+//! was read (the bound is [`SMALL_PAYLOAD`](crate::limits::SMALL_PAYLOAD)). A payload owns its frame and
+//! remembers where in it the payload begins, because a receiver may still want the method's name or the
+//! metadata in front of it.
+
+use std::ops::Range;
+
+use bytes::Bytes;
+
+/// The body of one received frame.
+#[derive(Clone, Debug)]
+pub enum Body {
+    /// A copy, in a buffer that is used again.
+    Small(Vec<u8>),
+    /// A slice of the read buffer.
+    Large(Bytes),
+}
+
+impl Body {
+    /// The bytes.
+    pub fn as_slice(&self) -> &[u8] {
+        match self {
+            Self::Small(bytes) => bytes,
+            Self::Large(bytes) => bytes,
+        }
+    }
+
+    /// The buffer, if it can be used again.
+    pub fn into_buffer(self) -> Option<Vec<u8>> {
+        match self {
+            Self::Small(buffer) => Some(buffer),
+            Self::Large(_) => None,
+        }
+    }
+}
+
+impl Default for Body {
+    fn default() -> Self {
+        Self::Small(Vec::new())
+    }
+}
+
+/// Where something lies in a frame, in bytes from its start.
+pub(crate) type Span = Range<u32>;
+
+/// The bytes of `span` in `body`.
+pub(crate) fn slice<'a>(body: &'a Body, span: &Span) -> &'a [u8] {
+    &body.as_slice()[span.start as usize..span.end as usize]
+}
+
+/// Encoded arguments or an encoded result, at the end of the frame that brought it.
+#[derive(Clone, Debug, Default)]
+pub struct Payload {
+    body: Body,
+    start: u32,
+}
+
+impl Payload {
+    /// The payload that begins at `start` in `body`.
+    pub(crate) fn new(body: Body, start: u32) -> Self {
+        debug_assert!(start as usize <= body.as_slice().len(), "a payload lies in its frame");
+        Self { body, start }
+    }
+
+    /// The encoded bytes.
+    pub fn as_slice(&self) -> &[u8] {
+        &self.body.as_slice()[self.start as usize..]
+    }
+
+    /// The frame that holds it.
+    pub fn body(&self) -> &Body {
+        &self.body
+    }
+
+    /// The frame's buffer, to be used again.
+    pub fn into_body(self) -> Body {
+        self.body
+    }
+
+    /// `part`, which must lie in this payload, as `Bytes`: shared with a large frame, copied out of a small one.
+    pub(crate) fn slice_ref(&self, part: &[u8]) -> Bytes {
+        match &self.body {
+            Body::Small(_) => Bytes::copy_from_slice(part),
+            Body::Large(bytes) => bytes.slice_ref(part),
+        }
+    }
+}

@@ -1,0 +1,385 @@
+//! Values: what an argument, a result, an item or an application error is, encoded and not.
+//!
+//! [`Value`] is implemented for every type that serde can carry both ways; the generated code touches a
+//! user's types through nothing else. [`Encoder`] collects the values of one payload, [`Encoded`] is one value
+//! still in its bytes, with the name by which an error calls it.
+//!
+//! `Bytes`, `Vec<u8>` and `&[u8]` as a *whole* value are MessagePack `bin` (PROTOCOL 5.5); a large `Bytes`
+//! is neither copied in nor out. Inside of other types serde decides.
+
+use std::any::Any;
+
+use bytes::Bytes;
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::{
+    Error,
+    limits::{LARGE_SEGMENT, MAX_NESTING},
+    msgpack::{self, Malformed, Reader},
+    payload::Payload,
+};
+
+/// How structs are written: by name, or by position.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Structs {
+    /// As maps from field name to value, so that both ends can be deployed one after the other.
+    #[default]
+    Named,
+    /// As arrays of values: smaller and faster, but both ends must agree on the order of the fields.
+    Compact,
+}
+
+/// The values of one payload, encoded one behind the other.
+///
+/// Small values share one buffer; a `Bytes` of 16 KiB or more stays where it is, as a segment of its own.
+#[derive(Debug, Default)]
+pub struct Encoder {
+    buffer: Vec<u8>,
+    /// Segments, each with its offset in `buffer`, in order.
+    segments: Vec<(usize, Bytes)>,
+    structs: Structs,
+}
+
+impl Encoder {
+    /// An empty encoder.
+    pub fn new(structs: Structs) -> Self {
+        Self::with_buffer(Vec::new(), structs)
+    }
+
+    /// An empty encoder over a buffer that is used again.
+    pub fn with_buffer(mut buffer: Vec<u8>, structs: Structs) -> Self {
+        buffer.clear();
+        Self { buffer, segments: Vec::new(), structs }
+    }
+
+    /// How structs are written.
+    pub fn structs(&self) -> Structs {
+        self.structs
+    }
+
+    /// Empties it and keeps its buffer.
+    pub fn reset(&mut self, structs: Structs) {
+        self.buffer.clear();
+        self.segments.clear();
+        self.structs = structs;
+    }
+
+    /// The buffer of what is not a segment; what is appended to it follows what is there.
+    pub fn buffer(&mut self) -> &mut Vec<u8> {
+        &mut self.buffer
+    }
+
+    /// Appends a string.
+    pub fn str(&mut self, value: &str) {
+        msgpack::write_str(&mut self.buffer, value);
+    }
+
+    /// Appends a byte string, copied.
+    pub fn bin(&mut self, value: &[u8]) {
+        msgpack::write_bin(&mut self.buffer, value);
+    }
+
+    /// Appends a byte string; a large one is shared, not copied.
+    pub fn bytes(&mut self, value: &Bytes) {
+        if value.len() < LARGE_SEGMENT {
+            self.bin(value);
+        } else {
+            msgpack::write_bin_len(&mut self.buffer, value.len());
+            self.segments.push((self.buffer.len(), value.clone()));
+        }
+    }
+
+    /// Appends what serde makes of a value.
+    ///
+    /// # Errors
+    ///
+    /// `internal`, with what the value's `Serialize` said; what it had written is taken back.
+    pub fn serialize<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Error> {
+        let start = self.buffer.len();
+        let mut serializer = rmp_serde::Serializer::new(&mut self.buffer);
+        let result = match self.structs {
+            Structs::Named => value.serialize(&mut serializer.with_struct_map()),
+            Structs::Compact => value.serialize(&mut serializer),
+        };
+        result.map_err(|error| {
+            self.buffer.truncate(start);
+            Error::internal(error.to_string())
+        })
+    }
+
+    /// The encoded size in bytes.
+    pub fn len(&self) -> usize {
+        self.buffer.len() + self.segments.iter().map(|(_, bytes)| bytes.len()).sum::<usize>()
+    }
+
+    /// Whether nothing has been encoded.
+    pub fn is_empty(&self) -> bool {
+        self.buffer.is_empty() && self.segments.is_empty()
+    }
+
+    /// Makes a large buffer a segment, so that it is written from where it is.
+    pub fn seal(&mut self) {
+        if self.segments.is_empty() && self.buffer.len() >= LARGE_SEGMENT {
+            self.segments.push((0, Bytes::from(std::mem::take(&mut self.buffer))));
+        }
+    }
+
+    /// The pieces in order: runs of the buffer, and segments.
+    pub fn pieces(&self) -> impl Iterator<Item = Piece<'_>> {
+        let mut at = 0;
+        let tail = self.segments.last().map_or(0, |(offset, _)| *offset);
+        self.segments
+            .iter()
+            .flat_map(move |(offset, bytes)| {
+                let run = &self.buffer[at..*offset];
+                at = *offset;
+                [Piece::Run(run), Piece::Segment(bytes)]
+            })
+            .chain(std::iter::once(Piece::Run(&self.buffer[tail..])))
+    }
+
+    /// Everything as one contiguous value.
+    pub fn into_bytes(self) -> Bytes {
+        if self.segments.is_empty() {
+            return Bytes::from(self.buffer);
+        }
+        let mut whole = Vec::with_capacity(self.len());
+        for piece in self.pieces() {
+            match piece {
+                Piece::Run(run) => whole.extend_from_slice(run),
+                Piece::Segment(bytes) => whole.extend_from_slice(bytes),
+            }
+        }
+        Bytes::from(whole)
+    }
+
+    /// The buffer, to be used again.
+    pub fn into_buffer(self) -> Vec<u8> {
+        self.buffer
+    }
+}
+
+/// A part of an encoded payload.
+#[derive(Clone, Copy, Debug)]
+pub enum Piece<'a> {
+    /// Bytes to copy.
+    Run(&'a [u8]),
+    /// Bytes that can be written from where they are.
+    Segment(&'a Bytes),
+}
+
+/// One value, still encoded, and what an error calls it.
+#[derive(Clone, Copy, Debug)]
+pub struct Encoded<'a> {
+    pub(crate) state: State<'a>,
+    pub(crate) label: Label,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum State<'a> {
+    /// The value's bytes, walked over and found whole, and the payload that they lie in, if any.
+    Present { bytes: &'a [u8], payload: Option<&'a Payload> },
+    /// The caller left it out.
+    Missing,
+    /// The bytes in front of it are not MessagePack.
+    Broken(Malformed),
+}
+
+/// What an error calls a value.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Label {
+    Argument { name: &'static str, position: u32 },
+    Whole(&'static str),
+}
+
+impl std::fmt::Display for Label {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Argument { name, position } => write!(f, "argument \"{name}\" (position {position})"),
+            Self::Whole(name) => write!(f, "the {name}"),
+        }
+    }
+}
+
+impl<'a> Encoded<'a> {
+    /// A value that is the whole of `bytes`, called `name` in errors.
+    pub fn whole(name: &'static str, bytes: &'a [u8]) -> Self {
+        Self::single(name, bytes, None)
+    }
+
+    /// The value that a payload consists of, called `name` in errors.
+    pub fn of_payload(name: &'static str, payload: &'a Payload) -> Self {
+        Self::single(name, payload.as_slice(), Some(payload))
+    }
+
+    fn single(name: &'static str, bytes: &'a [u8], payload: Option<&'a Payload>) -> Self {
+        let mut reader = Reader::new(bytes);
+        let state = match reader.skip() {
+            Ok(_) if !reader.rest().is_empty() => State::Broken(Malformed::Type {
+                expected: "the end",
+                found: "a second value",
+            }),
+            Ok(bytes) => State::Present { bytes, payload },
+            Err(malformed) => State::Broken(malformed),
+        };
+        Self { state, label: Label::Whole(name) }
+    }
+
+    /// The value's bytes.
+    ///
+    /// # Errors
+    ///
+    /// `invalid_argument` where the value is missing or the bytes are not MessagePack.
+    pub fn present(self) -> Result<&'a [u8], Error> {
+        match self.state {
+            State::Present { bytes, .. } => Ok(bytes),
+            State::Missing => Err(match self.label {
+                Label::Argument { name, .. } => {
+                    Error::invalid_argument(format!("missing argument \"{name}\""))
+                }
+                Label::Whole(name) => Error::invalid_argument(format!("the {name} is missing")),
+            }),
+            State::Broken(malformed) => Err(self.wrong(malformed)),
+        }
+    }
+
+    /// Whether the caller left the value out.
+    pub fn is_missing(self) -> bool {
+        matches!(self.state, State::Missing)
+    }
+
+    /// A string, borrowed from the payload.
+    ///
+    /// # Errors
+    ///
+    /// `invalid_argument` where it is missing or not a string.
+    pub fn str(self) -> Result<&'a str, Error> {
+        Reader::new(self.present()?).str().map_err(|malformed| self.wrong(malformed))
+    }
+
+    /// A byte string, borrowed from the payload.
+    ///
+    /// # Errors
+    ///
+    /// `invalid_argument` where it is missing or not bytes.
+    pub fn bin(self) -> Result<&'a [u8], Error> {
+        Reader::new(self.present()?).bin().map_err(|malformed| self.wrong(malformed))
+    }
+
+    /// A byte string as `Bytes`: a slice of a large payload, a copy out of a small one.
+    fn bytes(self) -> Result<Bytes, Error> {
+        let bytes = self.bin()?;
+        Ok(match self.state {
+            State::Present { payload: Some(payload), .. } => payload.slice_ref(bytes),
+            _ => Bytes::copy_from_slice(bytes),
+        })
+    }
+
+    fn deserialize<T: DeserializeOwned>(self) -> Result<T, Error> {
+        let mut deserializer = rmp_serde::Deserializer::from_read_ref(self.present()?);
+        // The walk has bounded the nesting; an enum adds a level of recursion of its own.
+        deserializer.set_max_depth(MAX_NESTING * 2);
+        T::deserialize(&mut deserializer).map_err(|error| self.wrong(error))
+    }
+
+    fn wrong(self, why: impl std::fmt::Display) -> Error {
+        Error::invalid_argument(format!("{} does not decode: {why}", self.label))
+    }
+}
+
+/// A type whose values can cross the network.
+///
+/// Implemented for every `Send + 'static` type that implements `serde::Serialize` and
+/// `serde::de::DeserializeOwned`; there is nothing to implement by hand.
+///
+/// MessagePack has one nil: `Some(None)` and `Some(())` arrive as `None`. Do not use `Option<Option<T>>` or
+/// `Option<()>` as, or inside of, a value.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot cross the network",
+    label = "must implement `Serialize` and `Deserialize`, own its data and be `Send`",
+    note = "derive `serde::Serialize` and `serde::Deserialize` for `{Self}`"
+)]
+pub trait Value: Sized {
+    /// Appends this value.
+    ///
+    /// # Errors
+    ///
+    /// `internal`, with what the type's `Serialize` said.
+    #[doc(hidden)]
+    fn encode(&self, encoder: &mut Encoder) -> Result<(), Error>;
+
+    /// Appends a list of values.
+    ///
+    /// # Errors
+    ///
+    /// `internal`, with what the type's `Serialize` said.
+    #[doc(hidden)]
+    fn encode_slice(values: &[Self], encoder: &mut Encoder) -> Result<(), Error>;
+
+    /// Decodes one value.
+    ///
+    /// # Errors
+    ///
+    /// `invalid_argument`, which names the value and says what is wrong with it.
+    #[doc(hidden)]
+    fn decode(encoded: Encoded<'_>) -> Result<Self, Error>;
+
+    /// Decodes a list of values.
+    ///
+    /// # Errors
+    ///
+    /// `invalid_argument`, which names the value and says what is wrong with it.
+    #[doc(hidden)]
+    fn decode_vec(encoded: Encoded<'_>) -> Result<Vec<Self>, Error>;
+
+    /// Decodes one value, or takes its default where the caller left it out.
+    ///
+    /// # Errors
+    ///
+    /// `invalid_argument`, which names the value and says what is wrong with it.
+    #[doc(hidden)]
+    fn decode_or_else(encoded: Encoded<'_>, default: impl FnOnce() -> Self) -> Result<Self, Error> {
+        if encoded.is_missing() { Ok(default()) } else { Self::decode(encoded) }
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl<T: Serialize + DeserializeOwned + Send + 'static> Value for T {
+    fn encode(&self, encoder: &mut Encoder) -> Result<(), Error> {
+        let any: &dyn Any = self;
+        if let Some(bytes) = any.downcast_ref::<Bytes>() {
+            encoder.bytes(bytes);
+        } else if let Some(bytes) = any.downcast_ref::<Vec<u8>>() {
+            encoder.bin(bytes);
+        } else {
+            encoder.serialize(self)?;
+        }
+        Ok(())
+    }
+
+    fn encode_slice(values: &[Self], encoder: &mut Encoder) -> Result<(), Error> {
+        encoder.serialize(values)
+    }
+
+    fn decode(encoded: Encoded<'_>) -> Result<Self, Error> {
+        let mut value: Option<Self> = None;
+        let any: &mut dyn Any = &mut value;
+        if let Some(value) = any.downcast_mut::<Option<Bytes>>() {
+            *value = Some(encoded.bytes()?);
+        } else if let Some(value) = any.downcast_mut::<Option<Vec<u8>>>() {
+            // A caller in another language may send a list of numbers.
+            if let Ok(bytes) = encoded.bin() {
+                *value = Some(bytes.to_vec());
+            }
+        }
+        match value {
+            Some(value) => Ok(value),
+            None => encoded.deserialize(),
+        }
+    }
+
+    fn decode_vec(encoded: Encoded<'_>) -> Result<Vec<Self>, Error> {
+        encoded.deserialize()
+    }
+}
