@@ -1,20 +1,40 @@
 //! The protocol of `rpc`: what both ends share, without a socket, clock or task.
+//!
+//! Users depend on the facade, `rpc`; this crate is where its types live. From the outside in:
+//!
+//! * what a program meets: [`Error`] and [`CallError`], [`Value`] and [`Failure`], [`Context`], [`Metadata`];
+//! * what a service is made of: [`description`], and the seam to a connection in [`dispatch`];
+//! * what goes over the wire: [`frame`], [`hello`], [`msgpack`], [`payload`];
+//! * the two ends as pure state machines: [`connection`].
+//!
+//! `docs/PROTOCOL.md` in the repository is the specification; comments cite its rules by number. Every bound stands in
+//! [`limits`].
+
+mod address;
 pub mod arguments;
+pub mod buffer;
+pub mod connection;
 pub mod context;
 pub mod current;
 pub mod description;
 pub mod dispatch;
 mod error;
 mod failure;
+pub mod frame;
+pub mod hello;
 pub mod limits;
+mod message;
 pub mod metadata;
 pub mod msgpack;
 pub mod payload;
 pub mod value;
+mod violation;
 
+pub use address::Address;
 pub use context::{Context, Peer};
 pub use dispatch::{Answer, Dispatcher, Request, Session};
 pub use error::{CallError, Code, Error, Origin};
 pub use failure::Failure;
 pub use metadata::{Metadata, MetadataRef, MetadataValue};
 pub use value::{Structs, Value};
+pub use violation::Violation;

@@ -142,6 +142,16 @@ impl<'a> MetadataRef<'a> {
         }
     }
 
+    /// The encoded size in bytes.
+    pub(crate) fn len(self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(self) -> bool {
+        self.count == 0 || self.iter().next().is_none()
+    }
+
     /// All key/values, in the order in which they came.
     pub fn iter(self) -> impl Iterator<Item = (&'a str, MetadataValue<'a>)> {
         let mut reader = Reader::new(self.entries);

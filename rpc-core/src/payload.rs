@@ -64,6 +64,11 @@ impl Payload {
         Self { body, start }
     }
 
+    /// The payload that is nil: the answer to a call that gets none.
+    pub fn nil() -> Self {
+        Self { body: Body::Large(Bytes::from_static(&[0xc0])), start: 0 }
+    }
+
     /// The encoded bytes.
     pub fn as_slice(&self) -> &[u8] {
         &self.body.as_slice()[self.start as usize..]

@@ -154,9 +154,9 @@ impl Encoder {
         Bytes::from(whole)
     }
 
-    /// The buffer, to be used again.
-    pub fn into_buffer(self) -> Vec<u8> {
-        self.buffer
+    /// Takes the buffer, to be used again; segments stay.
+    pub fn take_buffer(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.buffer)
     }
 }
 

@@ -1,0 +1,122 @@
+//! The client side of a measurement: so many connections, so many calls in flight on each, for so long.
+
+use std::{
+    error::Error,
+    time::{Duration, Instant},
+};
+
+use rpc::Channel;
+use tokio::{net::TcpStream, task::JoinSet};
+
+use crate::{Subject, echo, service::BenchClient};
+
+/// The payload of a ping in bytes.
+pub(crate) const PING_SIZE: usize = 16;
+
+/// When a measurement ends.
+#[derive(Clone, Copy)]
+pub(crate) struct Clock(Instant);
+
+impl Clock {
+    pub(crate) fn starting(duration: Duration) -> Self {
+        Self(Instant::now() + duration)
+    }
+
+    pub(crate) fn is_over(self) -> bool {
+        Instant::now() >= self.0
+    }
+}
+
+type Outcome = Result<u64, Box<dyn Error + Send + Sync>>;
+
+/// Calls per second with `connections` × `window` calls in flight.
+pub(crate) async fn run(
+    subject: Subject,
+    address: String,
+    connections: usize,
+    window: usize,
+    duration: Duration,
+) -> Result<f64, Box<dyn Error + Send + Sync>> {
+    let mut callers = JoinSet::<Outcome>::new();
+    let mut channels = Vec::new();
+    for _ in 0..connections {
+        if let Subject::Rpc = subject {
+            channels.push(Channel::connect(format!("tcp://{address}")).await?);
+        }
+    }
+    let start = Instant::now();
+    let clock = Clock::starting(duration);
+    for connection in 0..connections {
+        let address = address.clone();
+        match subject {
+            Subject::Raw => {
+                callers.spawn(async move {
+                    Ok(echo::load_raw(TcpStream::connect(address).await?, window, clock).await?)
+                });
+            }
+            Subject::Codec => {
+                callers.spawn(async move {
+                    Ok(echo::load_codec(TcpStream::connect(address).await?, window, clock).await?)
+                });
+            }
+            Subject::Rpc => {
+                for _ in 0..window {
+                    callers.spawn(pings(BenchClient(channels[connection].clone()), clock));
+                }
+            }
+        }
+    }
+    let mut count = 0;
+    while let Some(outcome) = callers.join_next().await {
+        count += outcome??;
+    }
+    Ok(count as f64 / start.elapsed().as_secs_f64())
+}
+
+async fn pings(client: BenchClient, clock: Clock) -> Outcome {
+    let data = [7; PING_SIZE];
+    let mut count = 0;
+    // Looking at the clock costs as much as a good part of a call.
+    while count % 16 != 0 || !clock.is_over() {
+        let answer = client.ping(&data).await?;
+        assert_eq!(answer.len(), data.len(), "the answer is the argument");
+        count += 1;
+    }
+    Ok(count)
+}
+
+/// Allocations per call at the server and in this process, in steady state, for each kind of handler.
+pub(crate) async fn allocations(address: String) -> Result<Vec<(&'static str, f64, f64)>, Box<dyn Error + Send + Sync>> {
+    const CALLS: u64 = 64 * 320;
+    let client = BenchClient(Channel::connect(format!("tcp://{address}")).await?);
+    let mut rows = Vec::new();
+    for (name, kind) in [("ready", 0), ("yields once", 1), ("borrowed arguments", 2)] {
+        let mut here = 0;
+        let mut there = 0;
+        // The first round warms up.
+        for _ in 0..2 {
+            let before = (crate::allocations::count(), client.allocations().await?);
+            let mut callers = JoinSet::new();
+            for _ in 0..64 {
+                let client = client.clone();
+                callers.spawn(async move {
+                    for number in 0..CALLS / 64 {
+                        match kind {
+                            0 => client.echo(number).await?,
+                            1 => client.yielding(number).await?,
+                            _ => client.borrowed("name", &[7; 16]).await?,
+                        };
+                    }
+                    Ok::<_, rpc::Error>(())
+                });
+            }
+            while let Some(outcome) = callers.join_next().await {
+                outcome??;
+            }
+            here = crate::allocations::count() - before.0;
+            there = client.allocations().await? - before.1;
+        }
+        rows.push((name, there as f64 / CALLS as f64, here as f64 / CALLS as f64));
+    }
+    Ok(rows)
+}

@@ -1,0 +1,151 @@
+//! The benchmark's service, with its dispatcher and stub written by hand: what `#[rpc::service]` emits, in the open.
+
+use std::sync::{Arc, LazyLock};
+
+use rpc::{
+    Call, Channel, Value,
+    __private::{Answer, Argument, Dispatcher, Method, Request, Service, Session, slots},
+};
+
+use crate::allocations;
+
+/// The methods of the service.
+pub(crate) struct Bench;
+
+impl Bench {
+    async fn ping(&self, data: &[u8]) -> Vec<u8> {
+        data.to_vec()
+    }
+
+    async fn echo(&self, number: u64) -> u64 {
+        number
+    }
+
+    async fn yielding(&self, number: u64) -> u64 {
+        tokio::task::yield_now().await;
+        number
+    }
+
+    async fn borrowed(&self, name: &str, data: &[u8]) -> u64 {
+        tokio::task::yield_now().await;
+        (name.len() + data.len()) as u64
+    }
+
+    async fn allocations(&self) -> u64 {
+        allocations::count()
+    }
+}
+
+static PING: Method = Method::new("ping", "").arguments(&[Argument::new("data", "&[u8]")]);
+static ECHO: Method = Method::new("echo", "").arguments(&[Argument::new("number", "u64")]);
+static YIELDING: Method = Method::new("yielding", "").arguments(&[Argument::new("number", "u64")]);
+static BORROWED: Method = Method::new("borrowed", "")
+    .arguments(&[Argument::new("name", "&str"), Argument::new("data", "&[u8]")]);
+static ALLOCATIONS: Method = Method::new("allocations", "");
+static METHODS: LazyLock<[Method; 5]> =
+    LazyLock::new(|| [PING, ECHO, YIELDING, BORROWED, ALLOCATIONS]);
+static SERVICE: LazyLock<Service> = LazyLock::new(|| Service::new("Bench", "", &*METHODS));
+
+/// The dispatcher trait's implementation for [`Bench`].
+pub(crate) struct BenchDispatcher(pub(crate) Arc<Bench>);
+
+impl Dispatcher for BenchDispatcher {
+    fn description(&self) -> &'static Service {
+        &SERVICE
+    }
+
+    fn session(&self, method: u32) -> Box<dyn Session + '_> {
+        let service = &*self.0;
+        match SERVICE.methods[method as usize].name {
+            "ping" => slots(move |request| ping(service, request)),
+            "echo" => slots(move |request| echo(service, request)),
+            "yielding" => slots(move |request| yielding(service, request)),
+            "borrowed" => slots(move |request| borrowed(service, request)),
+            _ => slots(move |request| allocations(service, request)),
+        }
+    }
+}
+
+async fn ping(service: &Bench, request: Request) -> Answer {
+    let data = match request.arguments().take("data").bin() {
+        Ok(data) => data,
+        Err(error) => return request.refuse(error),
+    };
+    let result = service.ping(data).await;
+    request.answer::<Vec<u8>>(&result)
+}
+
+async fn echo(service: &Bench, request: Request) -> Answer {
+    let number = match <u64 as Value>::decode(request.arguments().take("number")) {
+        Ok(number) => number,
+        Err(error) => return request.refuse(error),
+    };
+    let result = service.echo(number).await;
+    request.answer::<u64>(&result)
+}
+
+async fn yielding(service: &Bench, request: Request) -> Answer {
+    let number = match <u64 as Value>::decode(request.arguments().take("number")) {
+        Ok(number) => number,
+        Err(error) => return request.refuse(error),
+    };
+    let result = service.yielding(number).await;
+    request.answer::<u64>(&result)
+}
+
+async fn borrowed(service: &Bench, request: Request) -> Answer {
+    let mut arguments = request.arguments();
+    let name = match arguments.take("name").str() {
+        Ok(name) => name,
+        Err(error) => return request.refuse(error),
+    };
+    let data = match arguments.take("data").bin() {
+        Ok(data) => data,
+        Err(error) => return request.refuse(error),
+    };
+    let result = service.borrowed(name, data).await;
+    request.answer::<u64>(&result)
+}
+
+async fn allocations(service: &Bench, request: Request) -> Answer {
+    let result = service.allocations().await;
+    request.answer::<u64>(&result)
+}
+
+/// The stub.
+#[derive(Clone)]
+pub(crate) struct BenchClient(pub(crate) Channel);
+
+impl BenchClient {
+    pub(crate) fn ping(&self, data: &[u8]) -> Call<Vec<u8>> {
+        let mut request = self.0.prepare("Bench.ping", &PING);
+        request.encoder().bin(data);
+        request.call()
+    }
+
+    pub(crate) fn echo(&self, number: u64) -> Call<u64> {
+        self.one("Bench.echo", &ECHO, number)
+    }
+
+    pub(crate) fn yielding(&self, number: u64) -> Call<u64> {
+        self.one("Bench.yielding", &YIELDING, number)
+    }
+
+    pub(crate) fn borrowed(&self, name: &str, data: &[u8]) -> Call<u64> {
+        let mut request = self.0.prepare("Bench.borrowed", &BORROWED);
+        request.encoder().str(name);
+        request.encoder().bin(data);
+        request.call()
+    }
+
+    pub(crate) fn allocations(&self) -> Call<u64> {
+        self.0.prepare("Bench.allocations", &ALLOCATIONS).call()
+    }
+
+    fn one(&self, name: &'static str, method: &'static Method, number: u64) -> Call<u64> {
+        let mut request = self.0.prepare(name, method);
+        let encoded = <u64 as Value>::encode(&number, request.encoder());
+        request.encoded("number", encoded);
+        request.call()
+    }
+}

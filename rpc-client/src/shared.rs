@@ -1,0 +1,251 @@
+//! What callers and the channel's task share: one mutex over the machine and the right to write.
+//!
+//! A caller encodes outside of the lock, submits and sends its call inside, and decodes outside. Nothing under the lock
+//! waits, and no user's code runs under it: no waker is woken, cloned or dropped there, and nothing that could have a
+//! user's destructor.
+//!
+//! Who may write is a state, never inferred: [`Link::Idle`] means that every unsent byte is in the machine's output, so whoever
+//! holds the lock may send from its front; [`Link::Writing`] means that the task holds bytes that go first.
+
+use std::{
+    sync::{Mutex, MutexGuard, PoisonError},
+    task::Waker,
+    time::Instant,
+};
+
+use bytes::Buf;
+use futures_util::task::AtomicWaker;
+use rpc_core::{
+    Error,
+    connection::client::{CallRef, Connection, Outgoing, Transmitted},
+    payload::Payload,
+};
+
+use crate::transport::DirectWriter;
+
+/// What the machine keeps for each caller.
+#[derive(Debug, Default)]
+pub(crate) struct Waiter {
+    waker: Option<Waker>,
+    outcome: Option<Result<Payload, Error>>,
+}
+
+impl Waiter {
+    /// Sets the outcome and returns who is to be woken, outside of the lock.
+    pub(crate) fn settle(&mut self, outcome: Result<Payload, Error>) -> Option<Waker> {
+        self.outcome = Some(outcome);
+        self.waker.take()
+    }
+}
+
+/// Who may write.
+pub(crate) enum Link {
+    /// There is no connection.
+    Down,
+    /// Whoever holds the lock, if the transport lets it.
+    Idle(Option<DirectWriter>),
+    /// The task.
+    Writing(Option<DirectWriter>),
+}
+
+/// How far the connection is, for who waits for it.
+#[derive(Clone, Debug)]
+pub(crate) enum Status {
+    /// There is none, and nobody asked for one.
+    Idle,
+    /// One is being made.
+    Connecting,
+    /// The server has introduced itself.
+    Open,
+    /// The last attempt failed, or the last connection was lost.
+    Failed(Error),
+}
+
+pub(crate) struct State {
+    pub(crate) machine: Connection<Waiter>,
+    pub(crate) link: Link,
+    pub(crate) status: Status,
+    /// Who waits for the status to change.
+    pub(crate) watchers: Vec<Waker>,
+    /// Somebody wants a connection, whether or not there is a call.
+    pub(crate) is_wanted: bool,
+    /// No handle and no call is left.
+    pub(crate) is_abandoned: bool,
+    /// Until when the task sleeps.
+    pub(crate) sleeping_until: Option<Instant>,
+    /// The task was woken and has not run yet.
+    pub(crate) is_woken: bool,
+    /// Why the task is gone; every call fails with this.
+    pub(crate) ended: Option<Error>,
+}
+
+pub(crate) struct Shared {
+    state: Mutex<State>,
+    task: AtomicWaker,
+}
+
+impl Shared {
+    pub(crate) fn new(machine: Connection<Waiter>) -> Self {
+        let state = State {
+            machine,
+            link: Link::Down,
+            status: Status::Idle,
+            watchers: Vec::new(),
+            is_wanted: false,
+            is_abandoned: false,
+            sleeping_until: None,
+            is_woken: false,
+            ended: None,
+        };
+        Self { state: Mutex::new(state), task: AtomicWaker::new() }
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes the channel's task, which is to be woken.
+    pub(crate) fn register(&self, waker: &Waker) {
+        self.task.register(waker);
+    }
+
+    /// Wakes the channel's task.
+    pub(crate) fn wake(&self) {
+        self.task.wake();
+    }
+
+    /// Hands a call in, and sends it if it is its turn. The answer to it wakes `waker`.
+    ///
+    /// # Errors
+    ///
+    /// What makes the call impossible. `Ok(None)`: it was a one-way call and is accepted.
+    pub(crate) fn submit(
+        &self,
+        outgoing: Outgoing,
+        deadline: Option<Instant>,
+        now: Instant,
+        waker: Waker,
+    ) -> Result<Option<CallRef>, Error> {
+        let waiter = Waiter { waker: Some(waker), outcome: None };
+        let mut guard = self.lock();
+        let state = &mut *guard;
+        if let Some(error) = &state.ended {
+            let error = error.clone();
+            drop(guard);
+            drop((outgoing, waiter));
+            return Err(error);
+        }
+        let call = match state.machine.submit(outgoing, deadline, waiter) {
+            Ok(call) => call,
+            Err((error, outgoing, waiter)) => {
+                drop(guard);
+                drop((outgoing, waiter));
+                return Err(error);
+            }
+        };
+        let mut woken = Vec::new();
+        state.transmit(now, &mut woken);
+        state.write_directly();
+        let mut settled = None;
+        if let Some(outcome) = state.machine.waiter(call).outcome.take() {
+            settled = Some((outcome, state.machine.release(call)));
+        }
+        let wakes_task = state.wakes_task();
+        drop(guard);
+        if wakes_task {
+            self.wake();
+        }
+        for waker in woken {
+            waker.wake();
+        }
+        match settled {
+            None => Ok(Some(call)),
+            Some((outcome, _remains)) => outcome.map(|_| None),
+        }
+    }
+
+    /// The outcome of a call that was submitted; where there is none yet, it wakes `waker`.
+    pub(crate) fn poll(&self, call: CallRef, waker: &Waker) -> Option<Result<Payload, Error>> {
+        let mut replacement: Option<Waker> = None;
+        loop {
+            let mut guard = self.lock();
+            let waiter = guard.machine.waiter(call);
+            if let Some(outcome) = waiter.outcome.take() {
+                let remains = guard.machine.release(call);
+                drop(guard);
+                drop(remains);
+                return Some(outcome);
+            }
+            if waiter.waker.as_ref().is_some_and(|current| current.will_wake(waker)) {
+                return None;
+            }
+            if let Some(replacement) = replacement.take() {
+                let replaced = waiter.waker.replace(replacement);
+                drop(guard);
+                drop(replaced);
+                return None;
+            }
+            drop(guard);
+            replacement = Some(waker.clone());
+        }
+    }
+
+    /// The caller of a call that was submitted lost interest.
+    pub(crate) fn cancel(&self, call: CallRef) {
+        let mut guard = self.lock();
+        let remains = guard.machine.cancel(call);
+        guard.write_directly();
+        let wakes_task = guard.wakes_task();
+        drop(guard);
+        drop(remains);
+        if wakes_task {
+            self.wake();
+        }
+    }
+}
+
+impl State {
+    /// Sends queued calls while it is their turn; who is to be woken goes to `woken`.
+    pub(crate) fn transmit(&mut self, now: Instant, woken: &mut Vec<Waker>) {
+        while let Some(transmitted) = self.machine.transmit(now) {
+            let waker = match transmitted {
+                Transmitted::Request => None,
+                Transmitted::Notification(waiter) => waiter.settle(Ok(Payload::nil())),
+                Transmitted::Refused(waiter, error) => waiter.settle(Err(error)),
+            };
+            woken.extend(waker);
+        }
+    }
+
+    /// Sends the output at once, for a caller that is alone: there is nobody to share a write with.
+    fn write_directly(&mut self) {
+        if self.machine.in_flight() > 1 {
+            return;
+        }
+        if let Link::Idle(Some(writer)) = &self.link {
+            let output = self.machine.output();
+            if output.has_remaining() {
+                // An error here is an error for the task too, which will say what it means.
+                let _ = writer.try_write(output);
+            }
+        }
+    }
+
+    /// Whether the task has something to do and does not know it yet.
+    pub(crate) fn wakes_task(&mut self) -> bool {
+        if self.is_woken {
+            return false;
+        }
+        let has_output = matches!(self.link, Link::Idle(_)) && self.machine.output().has_remaining();
+        let is_late = match (self.machine.next_deadline(), self.sleeping_until) {
+            (Some(deadline), Some(sleeping_until)) => deadline < sleeping_until,
+            (Some(_), None) => true,
+            (None, _) => false,
+        };
+        let wants_connection = matches!(self.link, Link::Down)
+            && matches!(self.status, Status::Idle | Status::Failed(_))
+            && (self.machine.has_queued() || self.is_wanted);
+        self.is_woken = has_output || is_late || wants_connection || self.is_abandoned;
+        self.is_woken
+    }
+}

@@ -1,0 +1,152 @@
+//! What carries a channel's connection: a socket that callers may write to directly, or any stream.
+
+use std::{
+    io,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use bytes::{Buf, BytesMut};
+use rpc_core::{Address, Error, buffer::WriteBuffer};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpStream, UnixStream, tcp, unix},
+};
+use tokio_util::io::{poll_read_buf, poll_write_buf};
+
+/// A stream that the program brings.
+pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+
+/// An open connection, as its driver holds it.
+pub(crate) enum Transport {
+    Tcp(tcp::OwnedReadHalf, Arc<tcp::OwnedWriteHalf>),
+    Unix(unix::OwnedReadHalf, Arc<unix::OwnedWriteHalf>),
+    Stream(Box<dyn Stream>),
+}
+
+/// The writing side of a socket, for a caller that is alone.
+#[derive(Clone)]
+pub(crate) enum DirectWriter {
+    Tcp(Arc<tcp::OwnedWriteHalf>),
+    Unix(Arc<unix::OwnedWriteHalf>),
+}
+
+impl DirectWriter {
+    /// Writes what the socket takes at once.
+    pub(crate) fn try_write(&self, output: &mut WriteBuffer) -> io::Result<()> {
+        let written = match self {
+            Self::Tcp(half) => half.try_write(output.chunk()),
+            Self::Unix(half) => half.try_write(output.chunk()),
+        };
+        match written {
+            Ok(count) => output.advance(count),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+}
+
+impl Transport {
+    /// Connects to an address. A host's name is looked up anew each time.
+    pub(crate) async fn connect(address: &Address) -> Result<Self, Error> {
+        let connected = match address {
+            Address::Tcp(host) => TcpStream::connect(host).await.and_then(|stream| {
+                // Frames are written whole: there is nothing to wait for.
+                stream.set_nodelay(true)?;
+                let (read, write) = stream.into_split();
+                Ok(Self::Tcp(read, Arc::new(write)))
+            }),
+            Address::Unix(path) => UnixStream::connect(path).await.map(|stream| {
+                let (read, write) = stream.into_split();
+                Self::Unix(read, Arc::new(write))
+            }),
+            _ => Err(io::ErrorKind::Unsupported.into()),
+        };
+        connected.map_err(|error| {
+            Error::unavailable(format!("cannot connect to {address}: {error}")).with_source(error)
+        })
+    }
+
+    /// What callers may write through, where the transport has such a thing.
+    pub(crate) fn direct_writer(&self) -> Option<DirectWriter> {
+        match self {
+            Self::Tcp(_, write) => Some(DirectWriter::Tcp(Arc::clone(write))),
+            Self::Unix(_, write) => Some(DirectWriter::Unix(Arc::clone(write))),
+            Self::Stream(_) => None,
+        }
+    }
+
+    pub(crate) fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        input: &mut BytesMut,
+    ) -> Poll<io::Result<usize>> {
+        match self {
+            Self::Tcp(read, _) => poll_read_buf(Pin::new(read), cx, input),
+            Self::Unix(read, _) => poll_read_buf(Pin::new(read), cx, input),
+            Self::Stream(stream) => poll_read_buf(Pin::new(stream), cx, input),
+        }
+    }
+
+    /// Sends all of `output`; pending while some is left.
+    pub(crate) fn poll_write(
+        &mut self,
+        cx: &mut Context<'_>,
+        output: &mut WriteBuffer,
+    ) -> Poll<io::Result<()>> {
+        while output.has_remaining() {
+            let sent = match self {
+                Self::Tcp(_, write) => {
+                    let socket: &TcpStream = write.as_ref().as_ref();
+                    ready!(poll_socket(cx, output, |cx| socket.poll_write_ready(cx), |slices| {
+                        socket.try_write_vectored(slices)
+                    }))?
+                }
+                Self::Unix(_, write) => {
+                    let socket: &UnixStream = write.as_ref().as_ref();
+                    ready!(poll_socket(cx, output, |cx| socket.poll_write_ready(cx), |slices| {
+                        socket.try_write_vectored(slices)
+                    }))?
+                }
+                Self::Stream(stream) => ready!(poll_write_buf(Pin::new(stream), cx, output))?,
+            };
+            if sent == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+        }
+        match self {
+            Self::Stream(stream) => Pin::new(stream).poll_flush(cx),
+            Self::Tcp(..) | Self::Unix(..) => Poll::Ready(Ok(())),
+        }
+    }
+}
+
+/// As many pieces as one vectored write takes.
+const PIECES: usize = 32;
+
+/// One vectored write to a socket that is shared, and so cannot be borrowed mutably.
+fn poll_socket(
+    cx: &mut Context<'_>,
+    output: &mut WriteBuffer,
+    mut poll_ready: impl FnMut(&mut Context<'_>) -> Poll<io::Result<()>>,
+    write: impl Fn(&[io::IoSlice<'_>]) -> io::Result<usize>,
+) -> Poll<io::Result<usize>> {
+    loop {
+        ready!(poll_ready(cx))?;
+        let mut slices = [io::IoSlice::new(&[]); PIECES];
+        let count = output.chunks_vectored(&mut slices);
+        match write(&slices[..count]) {
+            Ok(sent) => {
+                output.advance(sent);
+                return Poll::Ready(Ok(sent));
+            }
+            // The readiness was stale, and is cleared now.
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) => return Poll::Ready(Err(error)),
+        }
+    }
+}

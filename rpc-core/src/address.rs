@@ -1,0 +1,79 @@
+//! Where a server is: `tcp://host:port` or `unix:///path`.
+
+use std::{fmt, path::PathBuf, str::FromStr};
+
+use crate::Error;
+
+/// An address that a server can listen on and a client connect to.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Address {
+    /// `tcp://host:port`; the host is a name or an IP address (IPv6 in brackets), port 0 lets the system choose.
+    Tcp(String),
+    /// `unix:///path/to/socket`, or `unix://relative`.
+    Unix(PathBuf),
+}
+
+impl FromStr for Address {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let wrong = |why: &str| {
+            Error::invalid_argument(format!(
+                "\"{text}\" is not an address: {why}; write tcp://host:port or unix:///path"
+            ))
+        };
+        let Some((scheme, rest)) = text.split_once("://") else {
+            return Err(wrong("it has no scheme"));
+        };
+        match scheme {
+            "tcp" => match rest.rsplit_once(':') {
+                None => Err(wrong("it has no port")),
+                Some(("", _)) => Err(wrong("it has no host")),
+                Some((_, port)) if port.parse::<u16>().is_err() => {
+                    Err(wrong("its port is not a number up to 65535"))
+                }
+                Some(_) => Ok(Self::Tcp(rest.to_owned())),
+            },
+            "unix" if rest.is_empty() => Err(wrong("it has no path")),
+            "unix" => Ok(Self::Unix(PathBuf::from(rest))),
+            _ => Err(wrong("its scheme is not known")),
+        }
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => write!(f, "tcp://{address}"),
+            Self::Unix(path) => write!(f, "unix://{}", path.display()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Address;
+
+    #[test]
+    fn reads_what_it_writes() {
+        for text in ["tcp://127.0.0.1:0", "tcp://[::1]:7000", "tcp://localhost:7000", "unix:///run/a.sock"] {
+            assert_eq!(text.parse::<Address>().expect(text).to_string(), text);
+        }
+    }
+
+    #[test]
+    fn says_what_is_wrong() {
+        for (text, why) in [
+            ("127.0.0.1:7000", "no scheme"),
+            ("tcp://localhost", "no port"),
+            ("tcp://:7000", "no host"),
+            ("tcp://localhost:http", "not a number"),
+            ("unix://", "no path"),
+            ("http://localhost:80", "scheme is not known"),
+        ] {
+            let error = text.parse::<Address>().expect_err(text).to_string();
+            assert!(error.contains(why) && error.contains("tcp://host:port"), "{text}: {error}");
+        }
+    }
+}

@@ -1,0 +1,218 @@
+//! What an end has written and not yet sent: small messages side by side in one buffer, large byte strings where
+//! they are.
+//!
+//! A [`WriteBuffer`] implements [`Buf`], so that a driver hands all of it to one vectored write. Its owner bounds
+//! it: nothing more is appended above [`WRITE_HIGH_WATER`](crate::limits::WRITE_HIGH_WATER).
+
+use std::{cell::RefCell, collections::VecDeque, io::IoSlice};
+
+use bytes::{Buf, Bytes, BytesMut};
+
+use crate::{
+    limits::{IO_BUFFER, LARGE_SEGMENT, MAX_POOLED_IO_BUFFER, POOLED_BUFFERS, POOLED_IO_BUFFERS, SMALL_PAYLOAD},
+    value::{Encoder, Piece},
+};
+
+/// Bytes on their way out.
+#[derive(Debug, Default)]
+pub struct WriteBuffer {
+    /// What precedes the tail, and how many bytes that is.
+    queue: VecDeque<Bytes>,
+    queued: usize,
+    /// What is appended to, and how much of it is gone.
+    tail: Vec<u8>,
+    sent: usize,
+}
+
+impl WriteBuffer {
+    /// An empty buffer.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Appends one frame: `head` writes the message in front of its payload, `payload` follows.
+    pub fn frame(&mut self, head: impl FnOnce(&mut Vec<u8>), payload: &mut Encoder) {
+        payload.seal();
+        let start = self.begin();
+        head(&mut self.tail);
+        let size = self.tail.len() - start - 4 + payload.len();
+        self.set_length(start, size);
+        for piece in payload.pieces() {
+            match piece {
+                Piece::Run(run) => self.tail.extend_from_slice(run),
+                Piece::Segment(bytes) => self.push(bytes.clone()),
+            }
+        }
+    }
+
+    /// Appends one frame that `message` writes whole.
+    pub fn message(&mut self, message: impl FnOnce(&mut Vec<u8>)) {
+        let start = self.begin();
+        message(&mut self.tail);
+        let size = self.tail.len() - start - 4;
+        self.set_length(start, size);
+    }
+
+    /// Appends bytes as they are.
+    pub fn raw(&mut self, bytes: &[u8]) {
+        self.begin_tail();
+        self.tail.extend_from_slice(bytes);
+    }
+
+    /// Forgets what has not been sent, and returns it, to be dropped where the caller likes.
+    #[must_use = "dropping segments may run foreign code"]
+    pub fn take_unsent(&mut self) -> Self {
+        std::mem::take(self)
+    }
+
+    fn begin(&mut self) -> usize {
+        self.begin_tail();
+        let start = self.tail.len();
+        self.tail.extend_from_slice(&[0; 4]);
+        start
+    }
+
+    fn begin_tail(&mut self) {
+        if self.tail.capacity() == 0 {
+            self.tail = take_io_buffer();
+        }
+    }
+
+    fn set_length(&mut self, start: usize, size: usize) {
+        // Whoever appends has checked the peer's limit, which is below `u32::MAX`.
+        let size = u32::try_from(size).unwrap_or(u32::MAX);
+        self.tail[start..start + 4].copy_from_slice(&size.to_be_bytes());
+    }
+
+    fn push(&mut self, segment: Bytes) {
+        let tail = std::mem::take(&mut self.tail);
+        let sent = std::mem::take(&mut self.sent);
+        if tail.len() > sent {
+            let mut tail = Bytes::from(tail);
+            tail.advance(sent);
+            self.queued += tail.len();
+            self.queue.push_back(tail);
+        } else {
+            give_io_buffer(tail);
+        }
+        self.queued += segment.len();
+        self.queue.push_back(segment);
+    }
+}
+
+impl Buf for WriteBuffer {
+    fn remaining(&self) -> usize {
+        self.queued + self.tail.len() - self.sent
+    }
+
+    fn chunk(&self) -> &[u8] {
+        match self.queue.front() {
+            Some(segment) => segment,
+            None => &self.tail[self.sent..],
+        }
+    }
+
+    fn chunks_vectored<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
+        let chunks = self.queue.iter().map(|segment| &segment[..]);
+        let chunks = chunks.chain((self.tail.len() > self.sent).then(|| &self.tail[self.sent..]));
+        let mut filled = 0;
+        for (slice, chunk) in slices.iter_mut().zip(chunks) {
+            *slice = IoSlice::new(chunk);
+            filled += 1;
+        }
+        filled
+    }
+
+    fn advance(&mut self, mut count: usize) {
+        while let Some(segment) = self.queue.front_mut() {
+            let part = count.min(segment.len());
+            segment.advance(part);
+            self.queued -= part;
+            count -= part;
+            if !segment.is_empty() {
+                return;
+            }
+            self.queue.pop_front();
+        }
+        self.sent += count;
+        assert!(self.sent <= self.tail.len(), "no more is sent than was written");
+        if self.sent == self.tail.len() {
+            self.sent = 0;
+            self.tail.clear();
+            if self.tail.capacity() > IO_BUFFER * 2 || self.queue.capacity() > LARGE_SEGMENT {
+                self.tail = Vec::new();
+                self.queue = VecDeque::new();
+            }
+        }
+    }
+}
+
+impl WriteBuffer {
+    /// Gives the memory of an empty buffer back to its thread's pool.
+    pub fn release(&mut self) {
+        if !self.has_remaining() && self.tail.capacity() > 0 {
+            give_io_buffer(std::mem::take(&mut self.tail));
+        }
+    }
+}
+
+thread_local! {
+    static BUFFERS: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
+    static WRITE_BUFFERS: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
+    static READ_BUFFERS: RefCell<Vec<BytesMut>> = const { RefCell::new(Vec::new()) };
+}
+
+/// A buffer for the arguments of one call, out of this thread's pool.
+pub fn take_buffer() -> Vec<u8> {
+    BUFFERS.with_borrow_mut(Vec::pop).unwrap_or_default()
+}
+
+/// Gives a call's buffer back, cleared; the pool keeps up to 64 of up to 4 KiB.
+pub fn give_buffer(mut buffer: Vec<u8>) {
+    if buffer.capacity() == 0 || buffer.capacity() > SMALL_PAYLOAD {
+        return;
+    }
+    buffer.clear();
+    BUFFERS.with_borrow_mut(|pool| {
+        if pool.len() < POOLED_BUFFERS {
+            pool.push(buffer);
+        }
+    });
+}
+
+fn take_io_buffer() -> Vec<u8> {
+    WRITE_BUFFERS.with_borrow_mut(Vec::pop).unwrap_or_else(|| Vec::with_capacity(IO_BUFFER))
+}
+
+fn give_io_buffer(mut buffer: Vec<u8>) {
+    if !(IO_BUFFER..=MAX_POOLED_IO_BUFFER).contains(&buffer.capacity()) {
+        return;
+    }
+    buffer.clear();
+    WRITE_BUFFERS.with_borrow_mut(|pool| {
+        if pool.len() < POOLED_IO_BUFFERS {
+            pool.push(buffer);
+        }
+    });
+}
+
+/// A buffer to read into, out of this thread's pool.
+pub fn take_read_buffer() -> BytesMut {
+    READ_BUFFERS
+        .with_borrow_mut(Vec::pop)
+        .unwrap_or_else(|| BytesMut::with_capacity(IO_BUFFER))
+}
+
+/// Gives an empty read buffer back.
+pub fn give_read_buffer(mut buffer: BytesMut) {
+    // What a frame was sliced out of is shared with it and has little room left.
+    if !(IO_BUFFER..=MAX_POOLED_IO_BUFFER).contains(&buffer.capacity()) {
+        return;
+    }
+    buffer.clear();
+    READ_BUFFERS.with_borrow_mut(|pool| {
+        if pool.len() < POOLED_IO_BUFFERS {
+            pool.push(buffer);
+        }
+    });
+}

@@ -1,0 +1,231 @@
+//! The calls of one channel: a slab of slots, and the queue of those that wait for their turn.
+//!
+//! A slot has two sides, the caller and the wire, and is free when neither needs it:
+//!
+//! ```text
+//!          transmitted        answered, lost              taken
+//!  Queued ────────────▶ Sent ────────────────▶ Settled ─────────▶ free
+//!    │                   │ ╲ expired              ▲
+//!    │ expired,          │  ╲                     │ answered, lost
+//!    │ failed            │   ▼                    │
+//!    ╰──▶ Settled        │  Expired ──────────────╯
+//!                        │   │ taken
+//!                        ▼   ▼        answered, lost
+//!                dropped: Cancelled ────────────────▶ free
+//! ```
+//!
+//! An id on the wire is a slot's number and its generation, which changes whenever the slot becomes free, so a late
+//! answer never reaches a call that it was not meant for (PROTOCOL 4.1). The queue is a list through the slots: leaving it
+//! costs the same from any place. Bound: [`MAX_CALLS_PER_CHANNEL`].
+
+use std::{sync::Arc, time::Instant};
+
+use crate::{Metadata, limits::MAX_CALLS_PER_CHANNEL, value::Encoder};
+
+const SLOT_BITS: u32 = 20;
+const SLOT_MASK: u32 = (1 << SLOT_BITS) - 1;
+const NOWHERE: u32 = u32::MAX;
+/// A slab of up to this many slots is kept when no call is left.
+const KEPT_SLOTS: usize = 1024;
+
+/// A call on its way out.
+#[derive(Debug, Default)]
+pub struct Outgoing {
+    /// The method's full name.
+    pub method: &'static str,
+    /// The encoded arguments, kept until the call has ended.
+    pub arguments: Encoder,
+    /// What the user sends along.
+    pub metadata: Option<Arc<Metadata>>,
+    /// Whether there will be no answer.
+    pub oneway: bool,
+}
+
+/// Where a call is; see the diagram of this file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    Free,
+    Queued,
+    Sent,
+    Expired,
+    Cancelled,
+    Settled,
+}
+
+impl Stage {
+    /// Whether the server owes an answer.
+    pub(super) fn is_outstanding(self) -> bool {
+        matches!(self, Self::Sent | Self::Expired | Self::Cancelled)
+    }
+}
+
+/// One call of a channel, as its caller holds it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CallRef {
+    pub(super) slot: u32,
+    generation: u32,
+}
+
+/// One slot. `W` is what the driver keeps for the caller.
+#[derive(Debug)]
+pub(super) struct Entry<W> {
+    pub(super) stage: Stage,
+    generation: u32,
+    previous: u32,
+    next: u32,
+    pub(super) deadline: Option<Instant>,
+    /// The place of the call among all that its connection carried, from 1.
+    pub(super) ordinal: u64,
+    /// Whether it was sent before the server's hello had come.
+    pub(super) early: bool,
+    pub(super) outgoing: Outgoing,
+    pub(super) waiter: W,
+}
+
+#[derive(Debug)]
+pub(super) struct Calls<W> {
+    entries: Vec<Entry<W>>,
+    free: u32,
+    live: usize,
+    head: u32,
+    tail: u32,
+    /// Where the generations begin after the slab was emptied.
+    generation: u32,
+}
+
+impl<W: Default> Calls<W> {
+    pub(super) fn new() -> Self {
+        Self { entries: Vec::new(), free: NOWHERE, live: 0, head: NOWHERE, tail: NOWHERE, generation: 0 }
+    }
+
+    /// Puts a call at the end of the queue; gives it back where there is no room.
+    pub(super) fn insert(
+        &mut self,
+        outgoing: Outgoing,
+        deadline: Option<Instant>,
+        waiter: W,
+    ) -> Result<CallRef, (Outgoing, W)> {
+        let slot = if self.free == NOWHERE {
+            if self.entries.len() >= MAX_CALLS_PER_CHANNEL {
+                return Err((outgoing, waiter));
+            }
+            self.entries.push(Entry {
+                stage: Stage::Free,
+                generation: self.generation,
+                previous: NOWHERE,
+                next: NOWHERE,
+                deadline: None,
+                ordinal: 0,
+                early: false,
+                outgoing: Outgoing::default(),
+                waiter: W::default(),
+            });
+            u32::try_from(self.entries.len() - 1).unwrap_or(NOWHERE)
+        } else {
+            let slot = self.free;
+            self.free = self.entries[slot as usize].next;
+            slot
+        };
+        let entry = &mut self.entries[slot as usize];
+        entry.stage = Stage::Queued;
+        entry.deadline = deadline;
+        entry.outgoing = outgoing;
+        entry.waiter = waiter;
+        let call = CallRef { slot, generation: entry.generation };
+        self.live += 1;
+        self.push_back(slot);
+        Ok(call)
+    }
+
+    /// The wire id of a slot's call.
+    pub(super) fn id(&self, slot: u32) -> u32 {
+        self.entries[slot as usize].generation << SLOT_BITS | slot
+    }
+
+    /// The slot of an outstanding call.
+    pub(super) fn outstanding(&self, id: u32) -> Option<u32> {
+        let slot = id & SLOT_MASK;
+        let entry = self.entries.get(slot as usize)?;
+        (entry.generation == id >> SLOT_BITS && entry.stage.is_outstanding()).then_some(slot)
+    }
+
+    /// The slot of a call that its caller still holds.
+    pub(super) fn held(&mut self, call: CallRef) -> &mut Entry<W> {
+        let entry = &mut self.entries[call.slot as usize];
+        debug_assert_eq!(entry.generation, call.generation, "a caller's slot is not free");
+        entry
+    }
+
+    pub(super) fn entry(&mut self, slot: u32) -> &mut Entry<W> {
+        &mut self.entries[slot as usize]
+    }
+
+    /// All slots that are in use.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (u32, &Entry<W>)> {
+        (0..).zip(&self.entries).filter(|(_, entry)| entry.stage != Stage::Free)
+    }
+
+    /// The first call of the queue.
+    pub(super) fn first(&self) -> Option<u32> {
+        (self.head != NOWHERE).then_some(self.head)
+    }
+
+    /// Takes a call out of the queue.
+    pub(super) fn unlink(&mut self, slot: u32) {
+        let Entry { previous, next, .. } = self.entries[slot as usize];
+        match previous {
+            NOWHERE => self.head = next,
+            previous => self.entries[previous as usize].next = next,
+        }
+        match next {
+            NOWHERE => self.tail = previous,
+            next => self.entries[next as usize].previous = previous,
+        }
+    }
+
+    fn push_back(&mut self, slot: u32) {
+        let tail = std::mem::replace(&mut self.tail, slot);
+        let entry = &mut self.entries[slot as usize];
+        entry.previous = tail;
+        entry.next = NOWHERE;
+        match tail {
+            NOWHERE => self.head = slot,
+            tail => self.entries[tail as usize].next = slot,
+        }
+    }
+
+    /// Puts a call that was sent at the front of the queue again.
+    pub(super) fn requeue(&mut self, slot: u32) {
+        let head = std::mem::replace(&mut self.head, slot);
+        let entry = &mut self.entries[slot as usize];
+        entry.stage = Stage::Queued;
+        entry.previous = NOWHERE;
+        entry.next = head;
+        match head {
+            NOWHERE => self.tail = slot,
+            head => self.entries[head as usize].previous = slot,
+        }
+    }
+
+    /// Makes a slot free, and returns what it held, to be dropped where the caller likes.
+    pub(super) fn free(&mut self, slot: u32) -> (Outgoing, W) {
+        let free = std::mem::replace(&mut self.free, slot);
+        let entry = &mut self.entries[slot as usize];
+        entry.stage = Stage::Free;
+        entry.generation = (entry.generation + 1) & (u32::MAX >> SLOT_BITS);
+        entry.next = free;
+        let held = (std::mem::take(&mut entry.outgoing), std::mem::take(&mut entry.waiter));
+        self.live -= 1;
+        if self.live == 0 && self.entries.len() > KEPT_SLOTS {
+            // Nothing is outstanding, so the ids may begin again. Empty slots own nothing.
+            let generation = (self.generation + 1) & (u32::MAX >> SLOT_BITS);
+            *self = Self { generation, ..Self::new() };
+        }
+        held
+    }
+
+    /// The calls that hold a slot.
+    pub(super) fn len(&self) -> usize {
+        self.live
+    }
+}

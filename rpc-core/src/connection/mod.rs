@@ -1,0 +1,13 @@
+//! Both ends of a connection as pure state machines: frames and `now` in, frames, events and the next deadline out.
+//!
+//! Neither has a clock, randomness, a task, a lock or a socket; whoever drives one moves the bytes, sleeps until the
+//! deadline and runs what an event asks for. So two ends can be run against each other in virtual time. An event is
+//! handed out one at a time, as its frame is received: there is no queue of events.
+//!
+//! * [`server::Connection`]: calls come in, answers go out.
+//! * [`client::Connection`]: the calls of one channel, and the connection that carries them.
+
+pub mod client;
+pub mod server;
+#[cfg(test)]
+mod tests;

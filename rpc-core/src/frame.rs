@@ -1,0 +1,219 @@
+//! Bytes ⇄ frames: the preface, and the codec for what follows it.
+//!
+//! [`FrameCodec`] implements Tokio's [`Decoder`] and [`Encoder`]; the drivers call it directly on their read
+//! buffers, which costs less than a framed stream. It allocates for what arrived, never for what was announced
+//! (PROTOCOL 2.5), and it never decodes a byte twice: an incomplete frame is looked at again only when all of it is there.
+
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+use tokio_util::codec::{Decoder, Encoder};
+
+use crate::{
+    limits::{MAX_FRAME_SIZE, READ_AHEAD, SMALL_PAYLOAD},
+    payload::Body,
+    violation::Violation,
+};
+
+/// The version that this end speaks, major and minor.
+pub const VERSION: (u16, u16) = (1, 0);
+
+/// The length of a preface in bytes.
+pub const PREFACE_LEN: usize = 8;
+
+const MAGIC: [u8; 4] = [0, b'R', b'P', b'C'];
+const PREFIX_LEN: usize = 4;
+
+/// The first bytes of either side: the protocol's name and a version (PROTOCOL 1.2).
+pub fn preface(major: u16, minor: u16) -> [u8; PREFACE_LEN] {
+    let mut bytes = [0; PREFACE_LEN];
+    bytes[..4].copy_from_slice(&MAGIC);
+    bytes[4..6].copy_from_slice(&major.to_be_bytes());
+    bytes[6..].copy_from_slice(&minor.to_be_bytes());
+    bytes
+}
+
+/// Takes the preface off `bytes`; `None` until it is there.
+///
+/// # Errors
+///
+/// [`Violation::Preface`] as soon as a byte of the name is wrong, and [`Violation::Version`] for another major version.
+pub fn take_preface(bytes: &mut BytesMut) -> Result<Option<(u16, u16)>, Violation> {
+    let known = bytes.len().min(MAGIC.len());
+    if bytes[..known] != MAGIC[..known] {
+        let mut found = [0; 4];
+        found[..known].copy_from_slice(&bytes[..known]);
+        return Err(Violation::Preface { found });
+    }
+    if bytes.len() < PREFACE_LEN {
+        return Ok(None);
+    }
+    bytes.advance(MAGIC.len());
+    let (major, minor) = (bytes.get_u16(), bytes.get_u16());
+    if major == VERSION.0 { Ok(Some((major, minor))) } else { Err(Violation::Version { major, minor }) }
+}
+
+/// One wire unit.
+#[derive(Debug)]
+pub enum Frame {
+    /// A message within the limit.
+    Whole(Body),
+    /// The beginning of a message above the limit; the rest is discarded as it arrives.
+    Oversized {
+        /// The size that its prefix announced, in bytes.
+        size: usize,
+        /// Its first bytes, enough for its type and its id.
+        head: Bytes,
+    },
+}
+
+/// The frame codec: a length of four bytes, then the message (PROTOCOL 2).
+///
+/// Decodes up to a limit and encodes what it is given. A frame of up to 4 KiB is copied into a buffer of its own,
+/// which [`recycle`](Self::recycle) gives back; a larger one is a slice of the read buffer.
+#[derive(Debug)]
+pub struct FrameCodec {
+    max_message_size: usize,
+    state: State,
+    spare: Vec<u8>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum State {
+    /// The next byte is the first of a prefix.
+    Prefix,
+    /// The prefix was read; so many bytes of message follow.
+    Message(usize),
+    /// A message above the limit was reported; so many bytes of it are still to be discarded.
+    Discard(usize),
+}
+
+/// As many bytes as the head of an array, a type and an id can take in their widest forms.
+const OVERSIZED_HEAD: usize = 5 + 9 + 9;
+
+impl FrameCodec {
+    /// A codec that accepts messages of up to this many bytes.
+    pub fn new(max_message_size: usize) -> Self {
+        Self {
+            max_message_size: max_message_size.min(MAX_FRAME_SIZE),
+            state: State::Prefix,
+            spare: Vec::new(),
+        }
+    }
+
+    /// Gives back the buffer of a frame that is no longer needed.
+    pub fn recycle(&mut self, body: Body) {
+        if let Some(buffer) = body.into_buffer() {
+            self.spare = buffer;
+        }
+    }
+
+    /// Whether the stream may end here: between two frames.
+    pub fn is_at_boundary(&self) -> bool {
+        matches!(self.state, State::Prefix)
+    }
+
+    fn message(&mut self, size: usize, source: &mut BytesMut) -> Body {
+        if size > SMALL_PAYLOAD {
+            return Body::Large(source.split_to(size).freeze());
+        }
+        let mut buffer = std::mem::take(&mut self.spare);
+        buffer.clear();
+        buffer.extend_from_slice(&source[..size]);
+        source.advance(size);
+        Body::Small(buffer)
+    }
+}
+
+impl Decoder for FrameCodec {
+    type Item = Frame;
+    type Error = FrameError;
+
+    fn decode(&mut self, source: &mut BytesMut) -> Result<Option<Frame>, FrameError> {
+        loop {
+            match self.state {
+                State::Prefix => {
+                    let Some(prefix) = source.first_chunk::<PREFIX_LEN>() else {
+                        return Ok(None);
+                    };
+                    let announced = u32::from_be_bytes(*prefix);
+                    let size = announced as usize;
+                    if size == 0 {
+                        return Err(Violation::EmptyFrame.into());
+                    }
+                    if size > MAX_FRAME_SIZE {
+                        return Err(Violation::FrameTooLarge { announced }.into());
+                    }
+                    source.advance(PREFIX_LEN);
+                    self.state = State::Message(size);
+                }
+                State::Message(size) if size > self.max_message_size => {
+                    let head = size.min(OVERSIZED_HEAD);
+                    if source.len() < head {
+                        return Ok(None);
+                    }
+                    let head = Bytes::copy_from_slice(&source[..head]);
+                    self.state = State::Discard(size);
+                    return Ok(Some(Frame::Oversized { size, head }));
+                }
+                State::Message(size) if source.len() < size => {
+                    let missing = size - source.len();
+                    // At most doubles what arrived, so an announced length allocates nothing by itself.
+                    source.reserve(missing.min(READ_AHEAD.max(source.len())));
+                    return Ok(None);
+                }
+                State::Message(size) => {
+                    self.state = State::Prefix;
+                    return Ok(Some(Frame::Whole(self.message(size, source))));
+                }
+                State::Discard(left) => {
+                    let discarded = left.min(source.len());
+                    source.advance(discarded);
+                    if discarded < left {
+                        self.state = State::Discard(left - discarded);
+                        return Ok(None);
+                    }
+                    self.state = State::Prefix;
+                }
+            }
+        }
+    }
+
+    fn decode_eof(&mut self, source: &mut BytesMut) -> Result<Option<Frame>, FrameError> {
+        match self.decode(source)? {
+            None if !source.is_empty() || !self.is_at_boundary() => Err(Violation::Truncated.into()),
+            frame => Ok(frame),
+        }
+    }
+}
+
+impl Encoder<&[u8]> for FrameCodec {
+    type Error = FrameError;
+
+    fn encode(&mut self, message: &[u8], out: &mut BytesMut) -> Result<(), FrameError> {
+        let len = u32::try_from(message.len()).unwrap_or(u32::MAX);
+        if len as usize > MAX_FRAME_SIZE {
+            return Err(Violation::FrameTooLarge { announced: len }.into());
+        }
+        if len == 0 {
+            return Err(Violation::EmptyFrame.into());
+        }
+        out.reserve(PREFIX_LEN + message.len());
+        out.put_u32(len);
+        out.extend_from_slice(message);
+        Ok(())
+    }
+}
+
+/// Why a stream of frames ended: its transport failed, or the peer broke the protocol.
+///
+/// Tokio's codecs want an error that can hold both; the drivers, which call the codec on a buffer, see only
+/// [`FrameError::Violation`].
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum FrameError {
+    /// The transport failed.
+    #[error("the transport failed")]
+    Io(#[from] std::io::Error),
+    /// The peer broke the protocol.
+    #[error(transparent)]
+    Violation(#[from] Violation),
+}

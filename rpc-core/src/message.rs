@@ -1,0 +1,294 @@
+//! Messages: what stands in front of a payload, read and written (PROTOCOL 3).
+//!
+//! [`Message::parse`] reads up to the payload and no further: routing an answer costs the same whatever its size.
+//! It owns nothing; spans say where things lie in the frame. The writers append to a frame that a
+//! [`WriteBuffer`](crate::buffer::WriteBuffer) has begun.
+
+use crate::{
+    Code, Error,
+    hello::Hello,
+    limits::MAX_ERROR_MESSAGE,
+    metadata::{self, Extras, MetadataRef, from_micros, micros},
+    msgpack::{self, Malformed, Reader},
+    payload::Span,
+    violation::Violation,
+};
+
+/// The numbers of the message types.
+pub(crate) mod kind {
+    pub(crate) const REQUEST: u8 = 0;
+    pub(crate) const RESPONSE: u8 = 1;
+    pub(crate) const NOTIFICATION: u8 = 2;
+    pub(crate) const REQUEST_WITH_METADATA: u8 = 3;
+    pub(crate) const NOTIFICATION_WITH_METADATA: u8 = 4;
+    pub(crate) const RESPONSE_WITH_METADATA: u8 = 5;
+    pub(crate) const CANCEL: u8 = 6;
+    pub(crate) const PING: u8 = 11;
+    pub(crate) const PONG: u8 = 12;
+    pub(crate) const GO_AWAY: u8 = 13;
+    pub(crate) const HELLO: u8 = 14;
+    /// From here on an unknown type is ignored (PROTOCOL 3.4).
+    pub(crate) const FIRST_IGNORABLE: u64 = 64;
+    /// From here on there are no types (PROTOCOL 3.1).
+    pub(crate) const END: u64 = 128;
+}
+
+const FLAG_NOT_STARTED: u64 = 1;
+const FLAG_APPLICATION: u64 = 2;
+
+/// A message up to its payload.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Message {
+    /// A request, or without an id a notification.
+    Call { id: Option<u32>, method: Span, metadata: Option<Span>, payload: u32 },
+    /// A response.
+    Response { id: u32, error: Option<Span>, payload: u32 },
+    /// A cancel.
+    Cancel { id: u32 },
+    /// A ping.
+    Ping { token: u64 },
+    /// A pong.
+    Pong,
+    /// A go-away.
+    GoAway { accepted: u64, error: Option<Span> },
+    /// A hello.
+    Hello(Hello),
+    /// A type that may be ignored.
+    Ignored,
+}
+
+impl Message {
+    /// Reads the message in a frame.
+    pub(crate) fn parse(frame: &[u8]) -> Result<Self, Violation> {
+        let mut reader = Reader::new(frame);
+        let (kind, elements) = head(&mut reader)?;
+        let expect = |wanted: u32| {
+            if elements == wanted { Ok(()) } else { Err(Violation::Elements { kind, found: elements }) }
+        };
+        let message = match u8::try_from(kind).unwrap_or(u8::MAX) {
+            number @ (kind::REQUEST | kind::REQUEST_WITH_METADATA) => {
+                let with_metadata = number == kind::REQUEST_WITH_METADATA;
+                expect(if with_metadata { 5 } else { 4 })?;
+                let id = Some(id(&mut reader)?);
+                call(&mut reader, id, with_metadata)?
+            }
+            number @ (kind::NOTIFICATION | kind::NOTIFICATION_WITH_METADATA) => {
+                let with_metadata = number == kind::NOTIFICATION_WITH_METADATA;
+                expect(if with_metadata { 4 } else { 3 })?;
+                call(&mut reader, None, with_metadata)?
+            }
+            number @ (kind::RESPONSE | kind::RESPONSE_WITH_METADATA) => {
+                let with_metadata = number == kind::RESPONSE_WITH_METADATA;
+                expect(if with_metadata { 5 } else { 4 })?;
+                let id = id(&mut reader)?;
+                let error = optional(&mut reader, "the error")?;
+                if with_metadata {
+                    skip(&mut reader, "the metadata")?;
+                }
+                Self::Response { id, error, payload: position(&reader) }
+            }
+            kind::CANCEL => {
+                expect(3)?;
+                Self::Cancel { id: id(&mut reader)? }
+            }
+            kind::PING => {
+                expect(3)?;
+                Self::Ping { token: part("the token", reader.unsigned())? }
+            }
+            kind::PONG => {
+                expect(3)?;
+                part("the token", reader.unsigned())?;
+                Self::Pong
+            }
+            kind::GO_AWAY => {
+                expect(4)?;
+                let accepted = part("the count", reader.unsigned())?;
+                Self::GoAway { accepted, error: optional(&mut reader, "the error")? }
+            }
+            kind::HELLO => {
+                expect(2)?;
+                Self::Hello(part("the hello", Hello::read(&mut reader))?)
+            }
+            _ if (kind::FIRST_IGNORABLE..kind::END).contains(&kind) => Self::Ignored,
+            _ => return Err(Violation::UnknownType { kind }),
+        };
+        Ok(message)
+    }
+}
+
+/// The type of a message and its number of elements.
+fn head(reader: &mut Reader<'_>) -> Result<(u64, u32), Violation> {
+    let elements = part("the array", reader.array_len())?;
+    let kind = part("the type", reader.unsigned())?;
+    Ok((kind, elements))
+}
+
+/// What can be told from the first bytes of a message that is too large: whose call it belongs to.
+pub(crate) fn oversized(head_bytes: &[u8]) -> Result<(u64, Option<u32>), Violation> {
+    // The array's count cannot be held against the few bytes that are there.
+    let mut padded = head_bytes.to_vec();
+    padded.resize(head_bytes.len() + usize::from(u8::MAX), 0xc0);
+    let mut reader = Reader::new(&padded);
+    let (kind, _) = head(&mut reader)?;
+    let has_id = matches!(
+        u8::try_from(kind).unwrap_or(u8::MAX),
+        kind::REQUEST | kind::REQUEST_WITH_METADATA | kind::RESPONSE | kind::RESPONSE_WITH_METADATA
+    );
+    let id = if has_id { Some(id(&mut reader)?) } else { None };
+    Ok((kind, id))
+}
+
+fn call(reader: &mut Reader<'_>, id: Option<u32>, with_metadata: bool) -> Result<Message, Violation> {
+    let name = part("the method", reader.str())?;
+    let end = position(reader);
+    // The name is the last thing that was read, whatever the width of its head.
+    let method = end - u32::try_from(name.len()).unwrap_or(0)..end;
+    let metadata = if with_metadata { Some(skip(reader, "the metadata")?) } else { None };
+    Ok(Message::Call { id, method, metadata, payload: position(reader) })
+}
+
+fn id(reader: &mut Reader<'_>) -> Result<u32, Violation> {
+    let id = part("the id", reader.unsigned())?;
+    u32::try_from(id).map_err(|_| Violation::Malformed {
+        part: "the id",
+        malformed: Malformed::Type { expected: "an integer of 32 bits", found: "a larger one" },
+    })
+}
+
+fn optional(reader: &mut Reader<'_>, name: &'static str) -> Result<Option<Span>, Violation> {
+    if reader.take_nil() { Ok(None) } else { skip(reader, name).map(Some) }
+}
+
+fn skip(reader: &mut Reader<'_>, name: &'static str) -> Result<Span, Violation> {
+    let start = position(reader);
+    part(name, reader.skip())?;
+    Ok(start..position(reader))
+}
+
+fn position(reader: &Reader<'_>) -> u32 {
+    u32::try_from(reader.position()).unwrap_or(u32::MAX)
+}
+
+fn part<T>(part: &'static str, result: Result<T, Malformed>) -> Result<T, Violation> {
+    result.map_err(|malformed| Violation::Malformed { part, malformed })
+}
+
+fn array(out: &mut Vec<u8>, elements: u32, kind: u8) {
+    msgpack::write_array_len(out, elements);
+    msgpack::write_uint(out, u64::from(kind));
+}
+
+/// Appends a request or, without an id, a notification, up to its arguments.
+pub(crate) fn write_call(
+    out: &mut Vec<u8>,
+    id: Option<u32>,
+    method: &str,
+    extras: Extras,
+    metadata: MetadataRef<'_>,
+) {
+    let plain = extras.is_empty() && metadata.is_empty();
+    match (id.is_some(), plain) {
+        (true, true) => array(out, 4, kind::REQUEST),
+        (true, false) => array(out, 5, kind::REQUEST_WITH_METADATA),
+        (false, true) => array(out, 3, kind::NOTIFICATION),
+        (false, false) => array(out, 4, kind::NOTIFICATION_WITH_METADATA),
+    }
+    if let Some(id) = id {
+        msgpack::write_uint(out, u64::from(id));
+    }
+    msgpack::write_str(out, method);
+    if !plain {
+        metadata::write(out, extras, metadata);
+    }
+}
+
+/// Appends a response up to its result.
+pub(crate) fn write_result(out: &mut Vec<u8>, id: u32) {
+    array(out, 4, kind::RESPONSE);
+    msgpack::write_uint(out, u64::from(id));
+    msgpack::write_nil(out);
+}
+
+/// Appends a response with an error.
+pub(crate) fn write_failure(out: &mut Vec<u8>, id: u32, error: &Error) {
+    array(out, 4, kind::RESPONSE);
+    msgpack::write_uint(out, u64::from(id));
+    write_error(out, error);
+    msgpack::write_nil(out);
+}
+
+/// Appends a cancel.
+pub(crate) fn write_cancel(out: &mut Vec<u8>, id: u32) {
+    array(out, 3, kind::CANCEL);
+    msgpack::write_uint(out, u64::from(id));
+    msgpack::write_nil(out);
+}
+
+/// Appends a pong.
+pub(crate) fn write_pong(out: &mut Vec<u8>, token: u64) {
+    array(out, 3, kind::PONG);
+    msgpack::write_uint(out, token);
+    msgpack::write_nil(out);
+}
+
+/// Appends a go-away.
+pub(crate) fn write_go_away(out: &mut Vec<u8>, accepted: u64, error: Option<&Error>) {
+    array(out, 4, kind::GO_AWAY);
+    msgpack::write_uint(out, accepted);
+    match error {
+        Some(error) => write_error(out, error),
+        None => msgpack::write_nil(out),
+    }
+    msgpack::write_nil(out);
+}
+
+/// Appends a hello.
+pub(crate) fn write_hello(out: &mut Vec<u8>, hello: &Hello) {
+    array(out, 2, kind::HELLO);
+    hello.write(out);
+}
+
+/// Appends an error (PROTOCOL 6.1).
+pub(crate) fn write_error(out: &mut Vec<u8>, error: &Error) {
+    msgpack::write_array_len(out, if error.retry_after().is_some() { 5 } else { 4 });
+    msgpack::write_uint(out, u64::from(error.kind() as u8));
+    msgpack::write_str(out, cut(error.message()));
+    match error.details() {
+        Some(details) => msgpack::write_bin(out, details),
+        None => msgpack::write_nil(out),
+    }
+    let not_started = if error.is_not_started() { FLAG_NOT_STARTED } else { 0 };
+    let application = if error.is_application() { FLAG_APPLICATION } else { 0 };
+    msgpack::write_uint(out, not_started | application);
+    if let Some(delay) = error.retry_after() {
+        msgpack::write_uint(out, micros(delay));
+    }
+}
+
+fn cut(message: &str) -> &str {
+    let mut end = message.len().min(MAX_ERROR_MESSAGE);
+    while !message.is_char_boundary(end) {
+        end -= 1;
+    }
+    &message[..end]
+}
+
+/// Reads an error that the peer sent.
+pub(crate) fn read_error(bytes: &[u8]) -> Result<Error, Malformed> {
+    let mut reader = Reader::new(bytes);
+    let elements = reader.array_len()?;
+    let code = Code::from_number(reader.unsigned()?);
+    let message = reader.str()?.to_owned();
+    let details = if reader.take_nil() { None } else { Some(reader.bin()?) };
+    let flags = reader.unsigned()?;
+    let mut error =
+        Error::new(code, message).from_remote().not_started(flags & FLAG_NOT_STARTED != 0);
+    if let Some(details) = details {
+        let details = bytes::Bytes::copy_from_slice(details);
+        error = error.with_details(details, flags & FLAG_APPLICATION != 0);
+    }
+    if elements > 4 {
+        error = error.with_retry_after(from_micros(reader.unsigned()?));
+    }
+    Ok(error)
+}

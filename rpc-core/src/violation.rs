@@ -1,0 +1,102 @@
+//! How a peer can break the protocol. A violation ends its connection; nothing else does.
+
+use crate::{
+    Error,
+    limits::{MAX_FRAME_SIZE, MAX_MESSAGE_SIZE},
+    msgpack::Malformed,
+};
+
+/// What the peer did, with the rule that it broke.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Violation {
+    /// The first bytes are not those of this protocol.
+    #[error("the first bytes are {found:02x?}, which is not this protocol (PROTOCOL 1.3); does the peer speak another one?")]
+    Preface {
+        /// The four bytes.
+        found: [u8; 4],
+    },
+    /// A major version that this end does not speak.
+    #[error("the peer speaks version {major}.{minor}, this end 1.0 (PROTOCOL 1.4)")]
+    Version {
+        /// The peer's major version.
+        major: u16,
+        /// The peer's minor version.
+        minor: u16,
+    },
+    /// The first message was not a hello.
+    #[error("the first message has type {kind}, not a hello (PROTOCOL 1.5)")]
+    HelloExpected {
+        /// The type that came.
+        kind: u64,
+    },
+    /// A second hello.
+    #[error("a second hello (PROTOCOL 1.5)")]
+    SecondHello,
+    /// A frame of length 0.
+    #[error("a frame of length 0 (PROTOCOL 2.2)")]
+    EmptyFrame,
+    /// A length that no end accepts.
+    #[error("a frame of {announced} bytes, more than the {MAX_FRAME_SIZE} that any end accepts (PROTOCOL 2.3)")]
+    FrameTooLarge {
+        /// The announced length.
+        announced: u32,
+    },
+    /// A message above the limit that belongs to no call.
+    #[error("a message of type {kind} with {size} bytes, more than the limit (PROTOCOL 2.4); the default is {MAX_MESSAGE_SIZE}")]
+    MessageTooLarge {
+        /// The message's type.
+        kind: u64,
+        /// Its size.
+        size: usize,
+    },
+    /// The stream ended inside a preface or a frame.
+    #[error("the stream ended inside a frame (PROTOCOL 2.6)")]
+    Truncated,
+    /// A message whose elements in front of the payload are not what its type wants.
+    #[error("{part} of a message: {malformed} (PROTOCOL 3.3)")]
+    Malformed {
+        /// Which element.
+        part: &'static str,
+        /// What is wrong with it.
+        malformed: Malformed,
+    },
+    /// A message with too few or too many elements.
+    #[error("a message of type {kind} with {found} elements (PROTOCOL 3.3)")]
+    Elements {
+        /// The message's type.
+        kind: u64,
+        /// How many elements it has.
+        found: u32,
+    },
+    /// A type that this version does not know and may not ignore.
+    #[error("unknown message type {kind} (PROTOCOL 3.4)")]
+    UnknownType {
+        /// The type.
+        kind: u64,
+    },
+    /// A type that only the other side may send.
+    #[error("a message of type {kind} from the wrong side (PROTOCOL 3.4)")]
+    WrongSide {
+        /// The type.
+        kind: u64,
+    },
+    /// A request whose id is outstanding.
+    #[error("a request with id {id}, which is outstanding (PROTOCOL 4.1)")]
+    DuplicateId {
+        /// The id.
+        id: u32,
+    },
+    /// A response to an id that is not outstanding.
+    #[error("a response to id {id}, which is not outstanding (PROTOCOL 4.3)")]
+    NotOutstanding {
+        /// The id.
+        id: u32,
+    },
+}
+
+impl From<Violation> for Error {
+    fn from(violation: Violation) -> Self {
+        Self::internal(format!("the peer broke the protocol: {violation}")).with_source(violation)
+    }
+}

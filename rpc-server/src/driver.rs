@@ -1,0 +1,403 @@
+//! The task of one connection: it moves the bytes, drives the machine, and polls the handlers.
+//!
+//! One turn: poll the handlers that were woken, decode and start the calls of what was read, write everything out at once,
+//! read again. A call whose handler is ready at once is answered into the write buffer before the next frame is decoded.
+//! The turn ends when the transport has nothing more, or when its slice is over (see [`slice`](crate::slice)).
+//!
+//! Reading stops for one reason only: unsent output above the high-water mark. Nothing else that is waited for can be
+//! ended by a frame from this peer alone. The buffers go back to a pool when they are empty, so an idle connection holds none.
+//! Dropping the task drops every handler.
+
+use std::{
+    io,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU8, Ordering},
+    },
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use bytes::{Buf, BytesMut};
+use rpc_core::{
+    Error, Peer, Violation,
+    buffer::{give_read_buffer, take_read_buffer},
+    connection::server::{CallKey, Config, Connection, Event},
+    current::Inherited,
+    dispatch::Incoming,
+    frame::{Frame, FrameCodec, FrameError, take_preface},
+    limits::{IO_BUFFER, WRITE_HIGH_WATER},
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    time::{Instant, Sleep, sleep_until},
+};
+use tokio_util::{
+    codec::Decoder,
+    io::{poll_read_buf, poll_write_buf},
+};
+
+use crate::{
+    handlers::{Ended, Handlers},
+    router::Router,
+    slice::Slice,
+    wakes::Wakes,
+};
+
+/// The slots of a connection that started no call for so long are freed.
+const KEEP_SLOTS: Duration = Duration::from_secs(5);
+
+/// Less room than this in the read buffer is not worth a read.
+const LEAST_READ: usize = 1024;
+
+/// What the tasks of a server's connections share with it.
+pub(crate) struct Shared {
+    pub(crate) router: Router,
+    pub(crate) config: Config,
+    pub(crate) handshake_timeout: Duration,
+    phase: AtomicU8,
+}
+
+impl Shared {
+    pub(crate) fn new(router: Router, config: Config, handshake_timeout: Duration) -> Self {
+        Self { router, config, handshake_timeout, phase: AtomicU8::new(RUNNING) }
+    }
+
+    /// Tells the connections that they are to drain; each one must be woken to see it.
+    pub(crate) fn drain(&self) {
+        self.phase.store(DRAINING, Ordering::Release);
+    }
+
+    fn is_draining(&self) -> bool {
+        self.phase.load(Ordering::Acquire) == DRAINING
+    }
+}
+
+const RUNNING: u8 = 0;
+const DRAINING: u8 = 1;
+
+/// Why a connection ended.
+#[derive(Debug)]
+pub(crate) enum End {
+    /// The client closed it, or it was drained.
+    Closed,
+    /// Its preface and hello did not come in time.
+    Handshake,
+    /// The transport failed.
+    Transport,
+    /// The client broke the protocol.
+    Violation(Violation),
+}
+
+/// Serves one connection to its end.
+pub(crate) async fn serve(
+    transport: impl AsyncRead + AsyncWrite + Unpin,
+    peer: Peer,
+    shared: Arc<Shared>,
+    wakes: Arc<Wakes>,
+) -> End {
+    let now = Instant::now();
+    let mut driver = Driver {
+        transport,
+        machine: Connection::new(shared.config),
+        codec: FrameCodec::new(shared.config.max_message_size),
+        input: BytesMut::new(),
+        handlers: Handlers::new(&shared.router, Arc::new(peer), Arc::clone(&wakes)),
+        shared: &shared,
+        handshake: Some(now + shared.handshake_timeout),
+        idle: None,
+        timer: None,
+    };
+    let end = std::future::poll_fn(|cx| {
+        wakes.register(cx.waker());
+        driver.turn(cx)
+    })
+    .await;
+    driver.close(end).await
+}
+
+struct Driver<'a, T> {
+    transport: T,
+    machine: Connection,
+    codec: FrameCodec,
+    input: BytesMut,
+    handlers: Handlers<'a>,
+    shared: &'a Shared,
+    /// Until when preface and hello must have come; `None` once they have.
+    handshake: Option<Instant>,
+    /// When to look again whether the slots are used, and how many calls had been started.
+    idle: Option<(Instant, u64)>,
+    /// The timer and when it fires; it is polled once each time it is set.
+    timer: Option<(Instant, Pin<Box<Sleep>>)>,
+}
+
+/// Why a turn stopped to read.
+enum Input {
+    /// Frames were handled; there may be more to read.
+    Read,
+    /// Nothing can be read now.
+    Empty,
+    /// Too much output is unsent.
+    HighWater,
+    /// The slice is over.
+    SliceOver,
+    /// The client closed its side.
+    Closed,
+}
+
+impl<T: AsyncRead + AsyncWrite + Unpin> Driver<'_, T> {
+    fn turn(&mut self, cx: &mut Context<'_>) -> Poll<End> {
+        let mut slice = Slice::begin(Instant::now());
+        if self.shared.is_draining() {
+            self.machine.go_away();
+            if !self.machine.is_open() {
+                return Poll::Ready(End::Closed);
+            }
+        }
+        loop {
+            let handlers_over = self.poll_handlers(&mut slice);
+            let input = match self.poll_input(cx, &mut slice) {
+                Ok(input) => input,
+                Err(end) => return Poll::Ready(end),
+            };
+            let flushed = self.poll_flush(cx);
+            if let Poll::Ready(Err(_)) = flushed {
+                return Poll::Ready(End::Transport);
+            }
+            if self.machine.is_finished() {
+                return Poll::Ready(End::Closed);
+            }
+            match input {
+                Input::Closed => return Poll::Ready(self.closed()),
+                Input::SliceOver => {
+                    yield_turn(cx);
+                    break;
+                }
+                _ if handlers_over => {
+                    yield_turn(cx);
+                    break;
+                }
+                Input::Read => {}
+                // What was below the mark again after the flush may be read on.
+                Input::HighWater if self.machine.output().remaining() < WRITE_HIGH_WATER => {}
+                Input::HighWater | Input::Empty => break,
+            }
+        }
+        self.poll_timer(cx, slice.now())
+    }
+
+    /// Polls the handlers that were woken; whether the slice ended meanwhile.
+    fn poll_handlers(&mut self, slice: &mut Slice) -> bool {
+        while let Some((slot, key, ended)) = self.handlers.poll_woken() {
+            if let Poll::Ready(ended) = ended {
+                self.ended(slot, key, ended, true);
+            }
+            if slice.is_over() {
+                return true;
+            }
+        }
+        false
+    }
+
+    fn poll_input(&mut self, cx: &mut Context<'_>, slice: &mut Slice) -> Result<Input, End> {
+        if self.machine.awaits_preface()
+            && let Some(version) = take_preface(&mut self.input).map_err(End::Violation)?
+        {
+            self.machine.open(version);
+        }
+        while !self.machine.awaits_preface() {
+            if self.machine.output().remaining() >= WRITE_HIGH_WATER {
+                return Ok(Input::HighWater);
+            }
+            let Some(mut frame) = self.codec.decode(&mut self.input).map_err(end)? else {
+                break;
+            };
+            self.receive(&mut frame, slice.now()).map_err(End::Violation)?;
+            if let Frame::Whole(body) = frame {
+                self.codec.recycle(body);
+            }
+            if slice.is_over() {
+                return Ok(Input::SliceOver);
+            }
+        }
+        if self.input.capacity() == 0 {
+            self.input = take_read_buffer();
+        } else if self.input.capacity() - self.input.len() < LEAST_READ {
+            self.input.reserve(IO_BUFFER);
+        }
+        match poll_read_buf(Pin::new(&mut self.transport), cx, &mut self.input) {
+            Poll::Ready(Ok(0)) => Ok(Input::Closed),
+            Poll::Ready(Ok(_)) => Ok(Input::Read),
+            Poll::Ready(Err(_)) => Err(End::Transport),
+            Poll::Pending => {
+                if self.input.is_empty() {
+                    give_read_buffer(std::mem::take(&mut self.input));
+                }
+                Ok(Input::Empty)
+            }
+        }
+    }
+
+    fn receive(&mut self, frame: &mut Frame, now: Instant) -> Result<(), Violation> {
+        match self.machine.receive(frame, now.into_std())? {
+            Event::None | Event::GoAway(_) => {}
+            Event::Call(key, incoming) => self.start(key, incoming),
+            Event::Cancel { handle } => self.handlers.cancel(handle),
+        }
+        if self.handshake.is_some() && self.machine.is_open() {
+            self.handshake = None;
+        }
+        Ok(())
+    }
+
+    fn start(&mut self, key: CallKey, incoming: Incoming) {
+        let Some(number) = self.shared.router.find(incoming.method()) else {
+            let error = self.shared.router.unknown(incoming.method()).not_started(true);
+            self.machine.answer(key, Err(&error));
+            self.codec.recycle(incoming.into_body());
+            return;
+        };
+        let deadline = incoming.deadline();
+        let (slot, ended) = self.handlers.start(number, incoming);
+        match ended {
+            Poll::Ready(ended) => self.ended(slot, key, ended, false),
+            Poll::Pending => {
+                self.handlers.keep(slot, key, Inherited::new(deadline));
+                self.machine.pending(key, slot, deadline);
+            }
+        }
+    }
+
+    /// Answers a call whose handler ended, and makes its slot free.
+    fn ended(&mut self, slot: u32, key: CallKey, ended: Ended, was_pending: bool) {
+        let mut blank = None;
+        match ended {
+            Ended::Answer(mut answer) => {
+                self.answer(key, answer.outcome(), was_pending);
+                let (record, body) = answer.recycle();
+                self.codec.recycle(body);
+                blank = Some(record);
+            }
+            Ended::Panic(error) => self.answer(key, Err(&error), was_pending),
+        }
+        self.handlers.recycle(slot, blank);
+    }
+
+    fn answer(
+        &mut self,
+        key: CallKey,
+        outcome: Result<&mut rpc_core::value::Encoder, &Error>,
+        was_pending: bool,
+    ) {
+        if was_pending {
+            self.machine.finish(key, outcome);
+        } else {
+            self.machine.answer(key, outcome);
+        }
+    }
+
+    /// Sends what there is to send; pending while some is left.
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let output = self.machine.output();
+        while output.has_remaining() {
+            let sent = ready!(poll_write_buf(Pin::new(&mut self.transport), cx, output))?;
+            if sent == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+        }
+        output.release();
+        Pin::new(&mut self.transport).poll_flush(cx)
+    }
+
+    /// Ends what is due, and sets the timer for what is due next.
+    fn poll_timer(&mut self, cx: &mut Context<'_>, now: Instant) -> Poll<End> {
+        loop {
+            if self.handshake.is_some_and(|deadline| deadline <= now) {
+                return Poll::Ready(End::Handshake);
+            }
+            let handlers = &mut self.handlers;
+            self.machine.expire(now.into_std(), |slot| handlers.cancel(slot));
+            self.free_idle_slots(now);
+            let expiry = self.machine.next_deadline().map(Instant::from_std);
+            let idle = self.idle.map(|(when, _)| when);
+            let Some(next) = [self.handshake, expiry, idle].into_iter().flatten().min() else {
+                self.timer = None;
+                return Poll::Pending;
+            };
+            match &mut self.timer {
+                // A timer that fires early finds nothing due and is set anew; one that is late would miss something.
+                Some((set, sleep)) if *set <= next && !sleep.is_elapsed() => return Poll::Pending,
+                Some((set, sleep)) => {
+                    *set = next;
+                    sleep.as_mut().reset(next);
+                }
+                None => self.timer = Some((next, Box::pin(sleep_until(next)))),
+            }
+            if let Some((_, sleep)) = &mut self.timer
+                && sleep.as_mut().poll(cx).is_pending()
+            {
+                return Poll::Pending;
+            }
+        }
+    }
+
+    /// Frees the slots of a connection that has started no call for a while.
+    fn free_idle_slots(&mut self, now: Instant) {
+        let started = self.handlers.started();
+        match self.idle {
+            None if self.handlers.has_slots() => self.idle = Some((now + KEEP_SLOTS, started)),
+            Some((when, before)) if when <= now => {
+                if before == started && self.machine.in_flight() == 0 {
+                    self.handlers.free_slots();
+                    self.idle = None;
+                } else {
+                    self.idle = Some((now + KEEP_SLOTS, started));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn closed(&mut self) -> End {
+        match self.codec.decode_eof(&mut self.input) {
+            Err(FrameError::Violation(violation)) => End::Violation(violation),
+            _ => End::Closed,
+        }
+    }
+
+    /// Tells the client why, as far as it takes it at once, and closes.
+    async fn close(mut self, end: End) -> End {
+        // Handlers that are left are dropped before anything is waited for.
+        drop(self.handlers);
+        if let End::Violation(violation) = &end {
+            self.machine.violated(violation);
+            let output = self.machine.output();
+            let farewell = std::future::poll_fn(|cx| {
+                while output.has_remaining() {
+                    if ready!(poll_write_buf(Pin::new(&mut self.transport), cx, output))? == 0 {
+                        break;
+                    }
+                }
+                Pin::new(&mut self.transport).poll_shutdown(cx)
+            });
+            let _ = tokio::time::timeout(Duration::from_secs(1), farewell).await;
+        }
+        end
+    }
+}
+
+fn end(error: FrameError) -> End {
+    match error {
+        FrameError::Violation(violation) => End::Violation(violation),
+        _ => End::Transport,
+    }
+}
+
+/// Lets other tasks run, and this one again after them and after the runtime has looked for I/O.
+///
+/// Waking the own waker instead would starve the I/O driver: victims then wait 20 times longer.
+fn yield_turn(cx: &mut Context<'_>) {
+    let mut fresh = std::pin::pin!(tokio::task::yield_now());
+    let _ = fresh.as_mut().poll(cx);
+}

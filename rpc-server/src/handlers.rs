@@ -1,0 +1,234 @@
+//! The handlers of one connection: sessions, slots, and the guard around every poll.
+//!
+//! A slot belongs to one method for good, with its place in that method's session, its waker and its record; a call takes
+//! a free slot of its method, the one that was freed last. Nothing here allocates once the slots are there. A handler that
+//! panics ends its own call only: its future is dropped, and both the poll and that drop are caught. The scope that nested
+//! calls inherit is entered around each poll.
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    task::{Context, Poll, Waker},
+};
+
+use rpc_core::{
+    Answer, Error, Peer, Request, Session, current,
+    connection::server::CallKey,
+    current::Inherited,
+    description::Run,
+    dispatch::{Blank, Incoming},
+};
+
+use crate::{
+    router::Router,
+    tasks::{Pool, Tasks},
+    wakes::{SlotWake, Wakes},
+};
+
+/// One slot: a place in a session, and what its calls use again.
+struct Slot {
+    /// The method's number in the router.
+    method: u32,
+    /// The place in the method's session.
+    place: usize,
+    wake: Arc<SlotWake>,
+    waker: Waker,
+    blank: Option<Blank>,
+    /// The call that runs in it, if one is pending.
+    pending: Option<(CallKey, Inherited)>,
+}
+
+/// One method that this connection has called.
+struct Method<'a> {
+    session: Box<dyn Session + 'a>,
+    /// Its slots that are free.
+    free: Vec<u32>,
+    /// How many slots it has.
+    places: usize,
+}
+
+/// A handler that ended.
+pub(crate) enum Ended {
+    /// With an answer.
+    Answer(Answer),
+    /// With a panic.
+    Panic(Error),
+}
+
+/// The handlers of one connection.
+pub(crate) struct Handlers<'a> {
+    router: &'a Router,
+    peer: Arc<Peer>,
+    wakes: Arc<Wakes>,
+    methods: Vec<Option<Method<'a>>>,
+    slots: Vec<Slot>,
+    woken: Vec<u32>,
+    /// How many of `woken` were polled.
+    polled: usize,
+    started: u64,
+}
+
+impl<'a> Handlers<'a> {
+    pub(crate) fn new(router: &'a Router, peer: Arc<Peer>, wakes: Arc<Wakes>) -> Self {
+        Self {
+            router,
+            peer,
+            wakes,
+            methods: Vec::new(),
+            slots: Vec::new(),
+            woken: Vec::new(),
+            polled: 0,
+            started: 0,
+        }
+    }
+
+    /// Starts a call of the method with this number and polls it once. Where it is pending, its slot is returned, which is
+    /// to be [`keep`](Self::keep)t; where it ended, so is its slot to be [`recycle`](Self::recycle)d into.
+    pub(crate) fn start(&mut self, number: u32, incoming: Incoming) -> (u32, Poll<Ended>) {
+        let inherited = Inherited::new(incoming.deadline());
+        let slot = self.free_slot(number);
+        let Slot { place, waker, blank, .. } = &mut self.slots[slot as usize];
+        let blank = blank.take().unwrap_or_else(|| Blank::new(Arc::clone(&self.peer)));
+        let request = blank.fill(incoming, self.router.route(number).method);
+        self.started += 1;
+        let session = session(&mut self.methods, number);
+        (slot, guarded(session, *place, waker, inherited, Some(request)))
+    }
+
+    /// Notes that the call in `slot` is pending.
+    pub(crate) fn keep(&mut self, slot: u32, key: CallKey, inherited: Inherited) {
+        self.slots[slot as usize].pending = Some((key, inherited));
+    }
+
+    /// Polls the next handler that was woken and returns its call if it ended; `None` when there is no other.
+    pub(crate) fn poll_woken(&mut self) -> Option<(u32, CallKey, Poll<Ended>)> {
+        loop {
+            if self.polled == self.woken.len() {
+                self.woken.clear();
+                self.polled = 0;
+                self.wakes.swap(&mut self.woken);
+                if self.woken.is_empty() {
+                    return None;
+                }
+            }
+            let slot = self.woken[self.polled];
+            self.polled += 1;
+            // A slot may be woken after it was freed, even after the slab was emptied.
+            let Some(Slot { method, place, wake, waker, pending, .. }) = self.slots.get(slot as usize) else {
+                continue;
+            };
+            wake.unlist();
+            if let Some((key, inherited)) = *pending {
+                let session = session(&mut self.methods, *method);
+                return Some((slot, key, guarded(session, *place, waker, inherited, None)));
+            }
+        }
+    }
+
+    /// Makes the slot of a call that ended free, with the record that it used.
+    pub(crate) fn recycle(&mut self, slot: u32, blank: Option<Blank>) {
+        let Slot { method, blank: place, pending, .. } = &mut self.slots[slot as usize];
+        *place = blank;
+        *pending = None;
+        if let Some(method) = &mut self.methods[*method as usize] {
+            method.free.push(slot);
+        }
+    }
+
+    /// Drops the handler in `slot`.
+    pub(crate) fn cancel(&mut self, slot: u32) {
+        let Slot { method, place, .. } = self.slots[slot as usize];
+        clear(session(&mut self.methods, method), place);
+        self.recycle(slot, None);
+    }
+
+    /// How many calls were started.
+    pub(crate) fn started(&self) -> u64 {
+        self.started
+    }
+
+    /// Whether slots are held.
+    pub(crate) fn has_slots(&self) -> bool {
+        !self.slots.is_empty()
+    }
+
+    /// Frees all slots. No call may be pending.
+    pub(crate) fn free_slots(&mut self) {
+        debug_assert!(self.slots.iter().all(|slot| slot.pending.is_none()), "free slots run nothing");
+        self.methods = Vec::new();
+        self.slots = Vec::new();
+    }
+
+    fn free_slot(&mut self, number: u32) -> u32 {
+        let index = number as usize;
+        if index >= self.methods.len() {
+            self.methods.resize_with(index + 1, || None);
+        }
+        let method = self.methods[index].get_or_insert_with(|| {
+            let route = self.router.route(number);
+            let session = match route.run {
+                Run::Spawn => Box::new(Tasks::new(&route.dispatcher, Pool::Workers)),
+                Run::Blocking => Box::new(Tasks::new(&route.dispatcher, Pool::Blocking)),
+                _ => route.dispatcher.session(route.method),
+            };
+            Method { session, free: Vec::new(), places: 0 }
+        });
+        if let Some(slot) = method.free.pop() {
+            return slot;
+        }
+        // Bounded by the calls in flight, which the machine has checked.
+        let slot = u32::try_from(self.slots.len()).unwrap_or(u32::MAX);
+        let wake = SlotWake::new(slot, &self.wakes);
+        let waker = Waker::from(Arc::clone(&wake));
+        self.slots.push(Slot { method: number, place: method.places, wake, waker, blank: None, pending: None });
+        method.places += 1;
+        slot
+    }
+}
+
+impl Drop for Handlers<'_> {
+    // The connection is gone: each pending handler is dropped, and one that panics there does not keep the others.
+    fn drop(&mut self) {
+        for Slot { method, place, pending, .. } in &self.slots {
+            if pending.is_some() {
+                clear(session(&mut self.methods, *method), *place);
+            }
+        }
+    }
+}
+
+fn session<'m, 'a>(methods: &'m mut [Option<Method<'a>>], number: u32) -> &'m mut (dyn Session + 'a) {
+    let method = methods[number as usize].as_mut();
+    &mut *method.expect("a slot's method has a session").session
+}
+
+fn guarded(
+    session: &mut (dyn Session + '_),
+    place: usize,
+    waker: &Waker,
+    inherited: Inherited,
+    request: Option<Request>,
+) -> Poll<Ended> {
+    let mut cx = Context::from_waker(waker);
+    let polled = catch_unwind(AssertUnwindSafe(|| {
+        let _scope = current::enter(inherited);
+        match request {
+            Some(request) => session.start(place, request, &mut cx),
+            None => session.poll(place, &mut cx),
+        }
+    }));
+    match polled {
+        Ok(Poll::Pending) => Poll::Pending,
+        Ok(Poll::Ready(answer)) => Poll::Ready(Ended::Answer(answer)),
+        // What the panic says stays in this process: the panic hook has printed it.
+        Err(_) => {
+            clear(session, place);
+            Poll::Ready(Ended::Panic(Error::internal("the handler panicked")))
+        }
+    }
+}
+
+fn clear(session: &mut (dyn Session + '_), place: usize) {
+    // The panic hook has printed what a destructor panics with; the place is empty afterwards all the same.
+    let _ = catch_unwind(AssertUnwindSafe(|| session.clear(place)));
+}

@@ -1,0 +1,81 @@
+//! From a method's name on the wire to its dispatcher: one table for all services of a server, made at its start.
+
+use std::sync::Arc;
+
+use rpc_core::{Dispatcher, Error, description::Run};
+use rustc_hash::FxHashMap;
+
+/// One method of one service, by its number in the server.
+pub(crate) struct Route {
+    pub(crate) dispatcher: Arc<dyn Dispatcher>,
+    /// The method's index in its service.
+    pub(crate) method: u32,
+    pub(crate) run: Run,
+}
+
+/// The methods of all services.
+pub(crate) struct Router {
+    routes: Vec<Route>,
+    /// Full names, such as `Calc.add`. The keys are the server's own, so a peer cannot choose what collides.
+    names: FxHashMap<String, u32>,
+    services: Vec<&'static str>,
+}
+
+impl Router {
+    /// The table of these services.
+    ///
+    /// # Errors
+    ///
+    /// `already_exists` where two services, or two methods of one, have the same name.
+    pub(crate) fn new(dispatchers: Vec<Arc<dyn Dispatcher>>) -> Result<Self, Error> {
+        let mut router = Self { routes: Vec::new(), names: FxHashMap::default(), services: Vec::new() };
+        for dispatcher in dispatchers {
+            let service = dispatcher.description();
+            if router.services.contains(&service.name) {
+                return Err(Error::already_exists(format!(
+                    "two services are named \"{0}\"; give one another name with #[rpc::service(name = \"…\")]",
+                    service.name
+                )));
+            }
+            router.services.push(service.name);
+            for (index, method) in (0..).zip(service.methods) {
+                let name = format!("{}.{}", service.name, method.name);
+                let number = u32::try_from(router.routes.len()).unwrap_or(u32::MAX);
+                if router.names.insert(name.clone(), number).is_some() {
+                    return Err(Error::already_exists(format!("two methods are named \"{name}\"")));
+                }
+                router.routes.push(Route {
+                    dispatcher: Arc::clone(&dispatcher),
+                    method: index,
+                    run: method.run,
+                });
+            }
+        }
+        Ok(router)
+    }
+
+    /// The number of the method with this full name.
+    pub(crate) fn find(&self, name: &str) -> Option<u32> {
+        self.names.get(name).copied()
+    }
+
+    pub(crate) fn route(&self, number: u32) -> &Route {
+        &self.routes[number as usize]
+    }
+
+    /// Why there is no method with this name.
+    pub(crate) fn unknown(&self, name: &str) -> Error {
+        match name.rsplit_once('.') {
+            Some((service, method)) if self.services.contains(&service) => {
+                Error::unimplemented(format!("service \"{service}\" has no method \"{method}\""))
+            }
+            Some((service, _)) => Error::unimplemented(format!(
+                "there is no service \"{service}\" here; there is: {}",
+                self.services.join(", ")
+            )),
+            None => Error::unimplemented(format!(
+                "\"{name}\" is not a method's name; write service and method, such as \"Calc.add\""
+            )),
+        }
+    }
+}
