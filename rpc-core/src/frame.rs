@@ -73,7 +73,8 @@ pub enum Frame {
 pub struct FrameCodec {
     max_message_size: usize,
     state: State,
-    spare: Vec<u8>,
+    /// Buffers of frames that were given back. There are never more than frames were held at once.
+    spares: Vec<Vec<u8>>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -95,15 +96,22 @@ impl FrameCodec {
         Self {
             max_message_size: max_message_size.min(MAX_FRAME_SIZE),
             state: State::Prefix,
-            spare: Vec::new(),
+            spares: Vec::new(),
         }
     }
 
     /// Gives back the buffer of a frame that is no longer needed.
     pub fn recycle(&mut self, body: Body) {
-        if let Some(buffer) = body.into_buffer() {
-            self.spare = buffer;
+        if let Some(buffer) = body.into_buffer()
+            && buffer.capacity() > 0
+        {
+            self.spares.push(buffer);
         }
+    }
+
+    /// Frees the buffers that were given back.
+    pub fn free_buffers(&mut self) {
+        self.spares = Vec::new();
     }
 
     /// Whether the stream may end here: between two frames.
@@ -115,7 +123,7 @@ impl FrameCodec {
         if size > SMALL_PAYLOAD {
             return Body::Large(source.split_to(size).freeze());
         }
-        let mut buffer = std::mem::take(&mut self.spare);
+        let mut buffer = self.spares.pop().unwrap_or_default();
         buffer.clear();
         buffer.extend_from_slice(&source[..size]);
         source.advance(size);

@@ -350,6 +350,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<'_, T> {
             Some((when, before)) if when <= now => {
                 if before == started && self.machine.in_flight() == 0 {
                     self.handlers.free_slots();
+                    self.codec.free_buffers();
                     self.idle = None;
                 } else {
                     self.idle = Some((now + KEEP_SLOTS, started));
