@@ -151,9 +151,9 @@ pub struct Incoming {
 }
 
 impl Incoming {
-    /// The method's full name, such as `Calc.add`.
-    pub fn method(&self) -> &str {
-        std::str::from_utf8(crate::payload::slice(self.payload.body(), &self.method)).unwrap_or_default()
+    /// The method's full name, such as `Calc.add`. It may be anything, until it is found among the names that exist.
+    pub fn method(&self) -> &[u8] {
+        crate::payload::slice(self.payload.body(), &self.method)
     }
 
     /// When the call expires.
