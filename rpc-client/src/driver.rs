@@ -264,6 +264,7 @@ impl Driver {
             self.woken.append(&mut state.watchers);
         }
         state.transmit(now, &mut self.woken);
+        state.batch = self.woken.len();
         let is_finished = state.machine.is_finished();
         if let Some(violation) = &violation {
             state.machine.violated(violation);

@@ -74,6 +74,8 @@ pub(crate) struct State {
     pub(crate) is_abandoned: bool,
     /// Until when the task sleeps.
     pub(crate) sleeping_until: Option<Instant>,
+    /// How many callers the last batch of answers woke: they will call again together.
+    pub(crate) batch: usize,
     /// When the task was woken, if it has not run since.
     pub(crate) woken_at: Option<Instant>,
     /// Why the task is gone; every call fails with this.
@@ -95,6 +97,7 @@ impl Shared {
             is_wanted: false,
             is_abandoned: false,
             sleeping_until: None,
+            batch: 0,
             woken_at: None,
             ended: None,
         };
@@ -226,7 +229,7 @@ impl State {
 
     /// Sends the output at once, for a caller that is alone: there is nobody to share a write with.
     fn write_directly(&mut self) {
-        if self.machine.in_flight() > 1 {
+        if self.machine.in_flight() > 1 || self.batch > 1 {
             return;
         }
         if let Link::Idle(Some(writer)) = &self.link {
