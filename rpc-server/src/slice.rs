@@ -4,7 +4,7 @@
 //! 16 frames, while a frame costs under 5 µs, and falls back to one when a frame cost more. The runtime's own budget ends
 //! a slice too.
 //!
-//! Within a slice, answers wait at most 15 µs for company: a write costs a third of that, and while one part of a batch is
+//! Within a slice, answers wait at most 10 µs for company: a write costs about half of that, and while one part of a batch is
 //! being handled here, the client can handle the answers to the part before.
 
 use std::time::Duration;
@@ -14,7 +14,7 @@ use tokio::{task::coop::has_budget_remaining, time::Instant};
 const SLICE: Duration = Duration::from_micros(200);
 const CHEAP_FRAME: Duration = Duration::from_micros(5);
 const LONGEST_INTERVAL: u32 = 16;
-const FLUSH_AFTER: Duration = Duration::from_micros(15);
+const FLUSH_AFTER: Duration = Duration::from_micros(10);
 
 /// One turn of a connection's task.
 pub(crate) struct Slice {
