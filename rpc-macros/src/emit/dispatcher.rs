@@ -1,0 +1,331 @@
+//! `CalcDispatcher<S>`: what a connection's task drives.
+//!
+//! There is one hidden `async fn` for each method, which decodes, calls and encodes: a slot of a session is then as
+//! large as its own method's future. The arguments are decoded in a block of their own, so that their reader is
+//! gone before the first `await` and takes no room in that future.
+
+use proc_macro2::TokenStream;
+use quote::{format_ident, quote, quote_spanned};
+use syn::{Ident, ext::IdentExt, spanned::Spanned};
+
+use super::{Scene, lenient, local};
+use crate::{
+    ast::{Argument, Form, Method, Parameter, Run},
+    options::Substitute,
+    parse::is_unit,
+};
+
+pub(super) fn emit(scene: &Scene<'_>) -> TokenStream {
+    let service = &scene.service.item.ident;
+    let visibility = &scene.service.item.vis;
+    let (dispatcher, handler, applied) = (&scene.dispatcher, &scene.handler, scene.applied_trait());
+    let (definition, parameters, arguments) = (
+        scene.definition_parameters(),
+        scene.impl_parameters(),
+        scene.arguments(),
+    );
+    let bounds = bounds(scene);
+    let unbounded = scene.unbounded_parameters();
+    let (field, marker) = scene.marker().unzip();
+    let lenient = lenient();
+    let methods = scene.service.methods.iter().filter(|method| method.sound);
+    let functions = methods.map(|method| function(method, scene));
+    let implementation = implementation(scene);
+    let about = format!("Serves [`{service}`]: what a server is given.");
+    let about_new = "A dispatcher that owns its service.";
+    let about_shared = "A dispatcher for a service that is shared.";
+    let name = dispatcher.to_string();
+    quote! {
+        #[doc = #about]
+        #visibility struct #dispatcher<#handler, #definition> {
+            service: ::std::sync::Arc<#handler>,
+            #field
+        }
+
+        #lenient
+        impl<#handler: #applied, #parameters> #dispatcher<#handler, #arguments> where #bounds {
+            #[doc = #about_new]
+            #[must_use]
+            #visibility fn new(service: #handler) -> Self {
+                Self::from_arc(::std::sync::Arc::new(service))
+            }
+
+            #[doc = #about_shared]
+            #[must_use]
+            #visibility fn from_arc(service: ::std::sync::Arc<#handler>) -> Self {
+                Self { service, #marker }
+            }
+
+            #(#functions)*
+        }
+
+        #implementation
+
+        #lenient
+        impl<#handler, #unbounded> ::core::clone::Clone for #dispatcher<#handler, #arguments> {
+            fn clone(&self) -> Self {
+                Self {
+                    service: ::core::clone::Clone::clone(&self.service),
+                    #marker
+                }
+            }
+        }
+
+        #lenient
+        impl<#handler, #unbounded> ::core::fmt::Debug for #dispatcher<#handler, #arguments> {
+            fn fmt(&self, formatter: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+                formatter.debug_struct(#name).finish_non_exhaustive()
+            }
+        }
+    }
+}
+
+/// What a dispatcher asks of the trait's parameters: the trait's own conditions, and that they can be anywhere.
+pub(super) fn bounds(scene: &Scene<'_>) -> TokenStream {
+    let predicates = scene.predicates();
+    let types = scene
+        .service
+        .item
+        .generics
+        .type_params()
+        .map(|parameter| &parameter.ident);
+    quote! {
+        #(#predicates,)*
+        #(#types: ::core::marker::Send + ::core::marker::Sync + 'static,)*
+    }
+}
+
+fn implementation(scene: &Scene<'_>) -> TokenStream {
+    let (dispatcher, handler, applied) = (&scene.dispatcher, &scene.handler, scene.applied_trait());
+    let (parameters, arguments) = (scene.impl_parameters(), scene.arguments());
+    let bounds = bounds(scene);
+    let description = &scene.description;
+    let lenient = lenient();
+    let [trait_path, service, session, request, answer, slots] = [
+        "Dispatcher",
+        "Service",
+        "Session",
+        "Request",
+        "Answer",
+        "slots",
+    ]
+    .map(|name| format_ident!("{name}"))
+    .map(|name| scene.private(quote!(#name)));
+    let sound = || scene.service.methods.iter().filter(|method| method.sound);
+    let (asynchronous, blocking): (Vec<_>, Vec<_>) =
+        sound().partition(|method| method.run != Run::Blocking);
+    let asynchronous = asynchronous.iter().map(|method| {
+        let (conditions, name, function) = (method.conditions(), &method.name, name_of(method));
+        quote! {
+            #(#conditions)*
+            #name => #slots(move |request| Self::#function(service, request)),
+        }
+    });
+    let blocking = (!blocking.is_empty()).then(|| {
+        let arms = blocking.iter().map(|method| {
+            let (conditions, name, function) = (method.conditions(), &method.name, name_of(method));
+            quote! {
+                #(#conditions)*
+                #name => Self::#function(&self.service, request),
+            }
+        });
+        let error = scene.facade(quote!(Error));
+        quote! {
+            fn blocking(&self, request: #request) -> #answer {
+                match #description::__SERVICE.methods[request.method() as ::core::primitive::usize].name {
+                    #(#arms)*
+                    _ => request.fail(#error::internal("not a blocking method")),
+                }
+            }
+        }
+    });
+    quote! {
+        #lenient
+        impl<#handler: #applied, #parameters> #trait_path for #dispatcher<#handler, #arguments>
+        where
+            #bounds
+        {
+            fn description(&self) -> &'static #service {
+                &#description::__SERVICE
+            }
+
+            fn session(&self, method: ::core::primitive::u32) -> ::std::boxed::Box<dyn #session + '_> {
+                let service: &#handler = &self.service;
+                match #description::__SERVICE.methods[method as ::core::primitive::usize].name {
+                    #(#asynchronous)*
+                    _ => #slots(move |request| ::core::future::ready(self.blocking(request))),
+                }
+            }
+
+            #blocking
+        }
+    }
+}
+
+/// The name of the hidden function that runs a method.
+fn name_of(method: &Method) -> Ident {
+    format_ident!("__run_{}", method.ident().unraw())
+}
+
+fn function(method: &Method, scene: &Scene<'_>) -> TokenStream {
+    let conditions = method.conditions();
+    let function = name_of(method);
+    let (handler, applied) = (&scene.handler, scene.applied_trait());
+    let [request_type, answer] = ["Request", "Answer"]
+        .map(|name| format_ident!("{name}"))
+        .map(|name| scene.private(quote!(#name)));
+    let (service, request) = (local("service"), local("request"));
+    let ident = method.ident();
+    let (asynchronous, awaited) = match method.run {
+        Run::Inline | Run::Spawn => (Some(quote!(async)), Some(quote!(.await))),
+        Run::Blocking => (None, None),
+    };
+    let decoding = decoding(method, scene);
+    let passed = method.parameters.iter().map(|parameter| match parameter {
+        Parameter::Context => quote!(#request.context()),
+        Parameter::Argument(argument) => {
+            let variable = variable(argument);
+            match argument.form {
+                Form::Owned(_) | Form::Str | Form::Bytes => quote!(#variable),
+                Form::Borrowed(_) | Form::Slice(_) => quote!(&#variable),
+            }
+        }
+    });
+    let call = quote!(<#handler as #applied>::#ident(#service, #(#passed),*) #awaited);
+    let ending = ending(method, &call);
+    quote! {
+        #(#conditions)*
+        #asynchronous fn #function(#service: &#handler, #request: #request_type) -> #answer {
+            #decoding
+            #ending
+        }
+    }
+}
+
+/// Calls the method and makes its result the answer.
+fn ending(method: &Method, call: &TokenStream) -> TokenStream {
+    let (request, result) = (local("request"), local("result"));
+    let (value, failure) = (local("value"), local("failure"));
+    let ty = &method.result;
+    match &method.error {
+        Some(error) => {
+            let success = if is_unit(ty) {
+                quote!(::core::result::Result::Ok(()) => #request.done(),)
+            } else {
+                quote!(::core::result::Result::Ok(#value) => #request.answer::<#ty>(&#value),)
+            };
+            quote! {
+                let #result = #call;
+                match #result {
+                    #success
+                    ::core::result::Result::Err(#failure) => #request.fail_with::<#error>(#failure),
+                }
+            }
+        }
+        None if is_unit(ty) => quote! {
+            #call;
+            #request.done()
+        },
+        None => quote! {
+            let #result = #call;
+            #request.answer::<#ty>(&#result)
+        },
+    }
+}
+
+/// The variable that holds an argument.
+fn variable(argument: &Argument) -> Ident {
+    local(&format!("argument_{}", argument.name))
+}
+
+fn decoding(method: &Method, scene: &Scene<'_>) -> Option<TokenStream> {
+    let variables: Vec<Ident> = method.arguments().map(variable).collect();
+    if variables.is_empty() {
+        return None;
+    }
+    let (request, arguments) = (local("request"), local("arguments"));
+    let (value, failure) = (local("value"), local("failure"));
+    let decoded = method.arguments().map(|argument| {
+        let variable = variable(argument);
+        let decoded = decode(argument, scene);
+        quote! {
+            #variable = match #decoded {
+                ::core::result::Result::Ok(#value) => #value,
+                ::core::result::Result::Err(#failure) => return #request.refuse(#failure),
+            };
+        }
+    });
+    Some(quote! {
+        #(let #variables;)*
+        {
+            let mut #arguments = #request.arguments();
+            #(#decoded)*
+        }
+    })
+}
+
+/// An expression of type `Result<T, Error>`.
+fn decode(argument: &Argument, scene: &Scene<'_>) -> TokenStream {
+    let arguments = local("arguments");
+    let name = &argument.name;
+    let taken = quote!(#arguments.take(#name));
+    let default = argument.default.as_ref().map(|(_, substitute)| substitute);
+    match (&argument.form, default) {
+        (Form::Str, None) => quote!(#taken.str()),
+        (Form::Bytes, None) => quote!(#taken.bin()),
+        (Form::Owned(ty) | Form::Borrowed(ty), None) => {
+            let value = scene.value(ty);
+            quote!(#value::decode(#taken))
+        }
+        (Form::Slice(ty), None) => {
+            let value = scene.value(ty);
+            quote!(#value::decode_vec(#taken))
+        }
+        (Form::Owned(ty) | Form::Borrowed(ty), Some(substitute)) => {
+            let value = scene.value(ty);
+            let default = match substitute {
+                Substitute::Default => {
+                    quote_spanned!(ty.span()=> <#ty as ::core::default::Default>::default)
+                }
+                Substitute::Expression(expression) => quote!(|| -> #ty { #expression }),
+            };
+            quote!(#value::decode_or_else(#taken, #default))
+        }
+        (Form::Str, Some(substitute)) => {
+            let default = otherwise(substitute, &quote!(""));
+            or_else(&taken, &default, &quote!(.str()))
+        }
+        (Form::Bytes, Some(substitute)) => {
+            let default = otherwise(substitute, &quote!(&[]));
+            or_else(&taken, &default, &quote!(.bin()))
+        }
+        (Form::Slice(ty), Some(substitute)) => {
+            let default = otherwise(substitute, &quote!(::std::vec::Vec::new()));
+            let value = scene.value(ty);
+            let encoded = local("encoded");
+            quote!({
+                let #encoded = #taken;
+                if #encoded.is_missing() {
+                    ::core::result::Result::Ok(#default)
+                } else {
+                    #value::decode_vec(#encoded)
+                }
+            })
+        }
+    }
+}
+
+fn otherwise(substitute: &Substitute, default: &TokenStream) -> TokenStream {
+    match substitute {
+        Substitute::Default => default.clone(),
+        Substitute::Expression(expression) => quote!(#expression),
+    }
+}
+
+fn or_else(taken: &TokenStream, default: &TokenStream, read: &TokenStream) -> TokenStream {
+    let encoded = local("encoded");
+    quote!({
+        let #encoded = #taken;
+        if #encoded.is_missing() { ::core::result::Result::Ok(#default) } else { #encoded #read }
+    })
+}
