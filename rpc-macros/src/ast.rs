@@ -16,6 +16,8 @@ pub(crate) struct Service {
     pub(crate) name: String,
     /// How the user's crate knows the facade.
     pub(crate) facade: Path,
+    /// Whether nothing is wrong with the trait's own line.
+    pub(crate) sound: bool,
     /// The methods, in order.
     pub(crate) methods: Vec<Method>,
     /// Items that a service cannot have, each with an error of its own.
@@ -33,8 +35,10 @@ pub(crate) struct Method {
     pub(crate) oneway: bool,
     pub(crate) idempotent: bool,
     pub(crate) run: Run,
-    /// The parameters behind `&self`.
+    /// The parameters behind `&self` that nothing is wrong with.
     pub(crate) parameters: Vec<Parameter>,
+    /// How many arguments the stub takes, those included that something is wrong with.
+    pub(crate) arity: usize,
     /// The type of the result; `()` where there is none.
     pub(crate) result: Type,
     /// The `E` of `Result<T, E>`.
@@ -60,7 +64,7 @@ impl Method {
         self.parameters
             .iter()
             .filter_map(|parameter| match parameter {
-                Parameter::Argument(argument) => Some(argument),
+                Parameter::Argument(argument) => Some(&**argument),
                 Parameter::Context => None,
             })
     }
@@ -96,7 +100,7 @@ pub(crate) enum Run {
 pub(crate) enum Parameter {
     /// The context of the call, which is neither on the wire nor in the stub.
     Context,
-    Argument(Argument),
+    Argument(Box<Argument>),
 }
 
 /// A parameter that is on the wire.

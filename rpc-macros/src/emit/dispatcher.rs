@@ -6,7 +6,7 @@
 
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote, quote_spanned};
-use syn::{Ident, ext::IdentExt, spanned::Spanned};
+use syn::{Ident, Type, ext::IdentExt, parse_quote_spanned, spanned::Spanned};
 
 use super::{Scene, lenient, local};
 use crate::{
@@ -30,7 +30,8 @@ pub(super) fn emit(scene: &Scene<'_>) -> TokenStream {
     let lenient = lenient();
     let methods = scene.service.methods.iter().filter(|method| method.sound);
     let functions = methods.map(|method| function(method, scene));
-    let implementation = implementation(scene);
+    // A trait that is wrong as a whole has no bounds that an implementation could rely on.
+    let implementation = scene.service.sound.then(|| implementation(scene));
     let about = format!("Serves [`{service}`]: what a server is given.");
     let about_new = "A dispatcher that owns its service.";
     let about_shared = "A dispatcher for a service that is shared.";
@@ -192,7 +193,7 @@ fn function(method: &Method, scene: &Scene<'_>) -> TokenStream {
         }
     });
     let call = quote!(<#handler as #applied>::#ident(#service, #(#passed),*) #awaited);
-    let ending = ending(method, &call);
+    let ending = ending(method, &call, scene);
     quote! {
         #(#conditions)*
         #asynchronous fn #function(#service: &#handler, #request: #request_type) -> #answer {
@@ -203,34 +204,44 @@ fn function(method: &Method, scene: &Scene<'_>) -> TokenStream {
 }
 
 /// Calls the method and makes its result the answer.
-fn ending(method: &Method, call: &TokenStream) -> TokenStream {
+fn ending(method: &Method, call: &TokenStream, scene: &Scene<'_>) -> TokenStream {
     let (request, result) = (local("request"), local("result"));
+    let Some(error) = &method.error else {
+        let answer = answer(&method.result, &result, scene);
+        return if is_unit(&method.result) {
+            quote!(#call; #answer)
+        } else {
+            quote!(let #result = #call; #answer)
+        };
+    };
     let (value, failure) = (local("value"), local("failure"));
-    let ty = &method.result;
-    match &method.error {
-        Some(error) => {
-            let success = if is_unit(ty) {
-                quote!(::core::result::Result::Ok(()) => #request.done(),)
-            } else {
-                quote!(::core::result::Result::Ok(#value) => #request.answer::<#ty>(&#value),)
-            };
-            quote! {
-                let #result = #call;
-                match #result {
-                    #success
-                    ::core::result::Result::Err(#failure) => #request.fail_with::<#error>(#failure),
-                }
+    let answer = answer(&method.result, &value, scene);
+    let success = if is_unit(&method.result) {
+        quote!(())
+    } else {
+        quote!(#value)
+    };
+    let failure_trait = scene.facade(quote!(Failure));
+    quote! {
+        let #result = #call;
+        match #result {
+            ::core::result::Result::Ok(#success) => #answer,
+            ::core::result::Result::Err(#failure) => {
+                let #failure = <#error as #failure_trait>::into_error(#failure, #request.structs());
+                #request.fail(#failure)
             }
         }
-        None if is_unit(ty) => quote! {
-            #call;
-            #request.done()
-        },
-        None => quote! {
-            let #result = #call;
-            #request.answer::<#ty>(&#result)
-        },
     }
+}
+
+/// Makes the result in a variable the answer.
+fn answer(ty: &Type, result: &Ident, scene: &Scene<'_>) -> TokenStream {
+    let (request, encoder) = (local("request"), local("encoder"));
+    if is_unit(ty) {
+        return quote!(#request.done());
+    }
+    let value = scene.value(ty);
+    quote!(#request.answer_with(|#encoder| #value::encode(&#result, #encoder)))
 }
 
 /// The variable that holds an argument.
@@ -266,7 +277,7 @@ fn decoding(method: &Method, scene: &Scene<'_>) -> Option<TokenStream> {
 
 /// An expression of type `Result<T, Error>`.
 fn decode(argument: &Argument, scene: &Scene<'_>) -> TokenStream {
-    let arguments = local("arguments");
+    let (arguments, encoded) = (local("arguments"), local("encoded"));
     let name = &argument.name;
     let taken = quote!(#arguments.take(#name));
     let default = argument.default.as_ref().map(|(_, substitute)| substitute);
@@ -285,47 +296,51 @@ fn decode(argument: &Argument, scene: &Scene<'_>) -> TokenStream {
             let value = scene.value(ty);
             let default = match substitute {
                 Substitute::Default => {
-                    quote_spanned!(ty.span()=> <#ty as ::core::default::Default>::default)
+                    quote_spanned!(ty.span()=> || <#ty as ::core::default::Default>::default())
                 }
                 Substitute::Expression(expression) => quote!(|| -> #ty { #expression }),
             };
             quote!(#value::decode_or_else(#taken, #default))
         }
         (Form::Str, Some(substitute)) => {
-            let default = otherwise(substitute, &quote!(""));
-            or_else(&taken, &default, &quote!(.str()))
+            let default = otherwise(substitute, &argument.ty, &quote!(""));
+            or_else(&taken, &default, &quote!(#encoded.str()))
         }
         (Form::Bytes, Some(substitute)) => {
-            let default = otherwise(substitute, &quote!(&[]));
-            or_else(&taken, &default, &quote!(.bin()))
+            let default = otherwise(substitute, &argument.ty, &quote!(&[]));
+            or_else(&taken, &default, &quote!(#encoded.bin()))
         }
         (Form::Slice(ty), Some(substitute)) => {
-            let default = otherwise(substitute, &quote!(::std::vec::Vec::new()));
+            let list = parse_quote_spanned!(ty.span()=> ::std::vec::Vec<#ty>);
+            let default = otherwise(substitute, &list, &quote!(::std::vec::Vec::new()));
             let value = scene.value(ty);
-            let encoded = local("encoded");
+            or_else(&taken, &default, &quote!(#value::decode_vec(#encoded)))
+        }
+    }
+}
+
+/// What stands in for an argument, with the type that it must have.
+fn otherwise(substitute: &Substitute, ty: &Type, default: &TokenStream) -> TokenStream {
+    match substitute {
+        Substitute::Default => default.clone(),
+        Substitute::Expression(expression) => {
+            let value = local("value");
             quote!({
-                let #encoded = #taken;
-                if #encoded.is_missing() {
-                    ::core::result::Result::Ok(#default)
-                } else {
-                    #value::decode_vec(#encoded)
-                }
+                let #value: #ty = #expression;
+                #value
             })
         }
     }
 }
 
-fn otherwise(substitute: &Substitute, default: &TokenStream) -> TokenStream {
-    match substitute {
-        Substitute::Default => default.clone(),
-        Substitute::Expression(expression) => quote!(#expression),
-    }
-}
-
-fn or_else(taken: &TokenStream, default: &TokenStream, read: &TokenStream) -> TokenStream {
+fn or_else(taken: &TokenStream, default: &TokenStream, decoded: &TokenStream) -> TokenStream {
     let encoded = local("encoded");
     quote!({
         let #encoded = #taken;
-        if #encoded.is_missing() { ::core::result::Result::Ok(#default) } else { #encoded #read }
+        if #encoded.is_missing() {
+            ::core::result::Result::Ok(#default)
+        } else {
+            #decoded
+        }
     })
 }

@@ -11,7 +11,10 @@ mod stub;
 
 use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::{ToTokens, format_ident, quote};
-use syn::{Attribute, GenericParam, Ident, Type, WherePredicate, ext::IdentExt};
+use syn::{
+    Attribute, GenericParam, Ident, Type, TypeParamBound, WherePredicate, ext::IdentExt,
+    parse_quote_spanned,
+};
 
 use crate::{ast::Service, options, parse};
 
@@ -99,7 +102,10 @@ impl<'a> Scene<'a> {
                     if !with_defaults {
                         parameter.default = None;
                     }
-                    if !with_bounds {
+                    if with_bounds {
+                        let span = parameter.ident.span();
+                        parameter.bounds.extend(anywhere(span));
+                    } else {
                         parameter.colon_token = None;
                         parameter.bounds.clear();
                     }
@@ -139,12 +145,21 @@ impl<'a> Scene<'a> {
 
     /// The field that holds the type parameters, its type and its value; nothing where there are none.
     fn marker(&self) -> Option<(TokenStream, TokenStream)> {
-        let types: Vec<&Ident> = self
+        let types: Vec<TokenStream> = self
             .service
             .item
             .generics
-            .type_params()
-            .map(|parameter| &parameter.ident)
+            .params
+            .iter()
+            .filter_map(|parameter| match parameter {
+                GenericParam::Type(parameter) => Some(parameter.ident.to_token_stream()),
+                // An error, which nothing is to follow.
+                GenericParam::Lifetime(parameter) => {
+                    let lifetime = &parameter.lifetime;
+                    Some(quote!(&#lifetime ()))
+                }
+                GenericParam::Const(_) => None,
+            })
             .collect();
         (!types.is_empty()).then(|| {
             (
@@ -153,6 +168,15 @@ impl<'a> Scene<'a> {
             )
         })
     }
+}
+
+/// What a type parameter must be beside what the trait says: its values are held by tasks.
+fn anywhere(span: Span) -> [TypeParamBound; 3] {
+    [
+        parse_quote_spanned!(span=> ::core::marker::Send),
+        parse_quote_spanned!(span=> ::core::marker::Sync),
+        parse_quote_spanned!(span=> 'static),
+    ]
 }
 
 /// A name that does not occur in the trait.

@@ -2,7 +2,7 @@
 
 use proc_macro2::TokenStream;
 use quote::quote;
-use syn::{Block, ItemTrait, ReturnType, TraitItem, TraitItemFn, Type};
+use syn::{Block, ItemTrait, ReturnType, TraitItem, TraitItemFn, Type, parse_quote_spanned};
 
 use super::Scene;
 
@@ -41,7 +41,8 @@ fn function(method: &TraitItemFn) -> TraitItemFn {
         ReturnType::Default => syn::parse_quote!(()),
         ReturnType::Type(_, ty) => (**ty).clone(),
     };
-    method.sig.output = syn::parse_quote! {
+    // Where a handler's future is not `Send`, the compiler points here as well.
+    method.sig.output = parse_quote_spanned! {method.sig.ident.span()=>
         -> impl ::core::future::Future<Output = #output> + ::core::marker::Send
     };
     if let Some(block) = &method.default {

@@ -5,7 +5,7 @@
 
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
-use syn::{Attribute, FnArg};
+use syn::Attribute;
 
 use super::{Scene, description, docs, lenient, local};
 use crate::ast::{Argument, Form, Method, is_condition, mentions};
@@ -101,13 +101,18 @@ fn local_constructor(scene: &Scene<'_>) -> TokenStream {
     let (dispatcher, handler, applied) = (&scene.dispatcher, &scene.handler, scene.applied_trait());
     let arguments = scene.arguments();
     let bounds = super::dispatcher::bounds(scene);
+    let channel = if scene.service.sound {
+        quote!(#local(#dispatcher::<#handler, #arguments>::new(service)))
+    } else {
+        quote!(::core::unimplemented!())
+    };
     let about = "A client of a service in this process: the whole protocol, without a socket.";
     quote! {
         #only_with_both! {
             #[doc = #about]
             #[must_use]
             #visibility fn local<#handler: #applied>(service: #handler) -> Self where #bounds {
-                Self::new(#local(#dispatcher::<#handler, #arguments>::new(service)))
+                Self::new(#channel)
             }
         }
     }
@@ -181,16 +186,8 @@ fn encode(argument: &Argument, scene: &Scene<'_>) -> TokenStream {
 fn unsound(method: &Method, head: &TokenStream, scene: &Scene<'_>) -> TokenStream {
     let ident = method.ident();
     let call = scene.facade(quote!(Call));
-    let taken = method
-        .item
-        .sig
-        .inputs
-        .iter()
-        .filter(|input| matches!(input, FnArg::Typed(_)));
-    let anything: Vec<_> = taken
-        .skip(method.parameters.len() - method.arguments().count())
-        .enumerate()
-        .map(|(index, _)| format_ident!("__T{index}"))
+    let anything: Vec<_> = (0..method.arity)
+        .map(|index| format_ident!("__T{index}"))
         .collect();
     quote! {
         #head fn #ident<#(#anything,)*>(&self, #(_: #anything),*) -> #call<()> {

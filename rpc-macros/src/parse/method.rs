@@ -1,7 +1,9 @@
 //! One method of the trait: its signature, its options, its parameters.
 
+use proc_macro2::TokenStream;
+use quote::ToTokens;
 use syn::{
-    FnArg, GenericParam, Ident, Pat, PatType, Receiver, ReceiverKind, Safety, Signature,
+    Attribute, FnArg, GenericParam, Ident, Pat, PatType, Receiver, ReceiverKind, Safety, Signature,
     TraitItemFn, ext::IdentExt,
 };
 
@@ -34,7 +36,7 @@ pub(crate) fn method(
     qualifiers(&item.sig, &options, errors);
     generics(&item.sig, errors);
     receiver(&item.sig, errors);
-    let parameters = parameters(&mut item.sig, errors);
+    let (parameters, arity) = parameters(&mut item, errors);
     let (result, error) = types::returned(&item.sig.output, errors);
     if options.oneway.is_some() && (error.is_some() || !types::is_unit(&result)) {
         errors.on(
@@ -61,6 +63,7 @@ pub(crate) fn method(
         idempotent: options.idempotent.is_some(),
         run,
         parameters,
+        arity,
         result,
         error,
     }
@@ -187,45 +190,57 @@ fn receiver(signature: &Signature, errors: &Errors) {
     }
 }
 
-fn parameters(signature: &mut Signature, errors: &Errors) -> Vec<Parameter> {
+/// Reads the parameters behind `&self`; gives those that are good, and how many the stub has.
+///
+/// A parameter that is no plain name gets `_` in its place where the method has no body, so that the compiler has
+/// nothing to add.
+fn parameters(item: &mut TraitItemFn, errors: &Errors) -> (Vec<Parameter>, usize) {
+    let bodiless = item.default.is_none();
     let mut parameters: Vec<Parameter> = Vec::new();
+    let mut arity = 0;
     let mut has_context = false;
-    for input in &mut signature.inputs {
+    for input in &mut item.sig.inputs {
         let FnArg::Typed(typed) = input else { continue };
         let options = ParameterOptions::read(&typed.attrs, errors);
         typed.attrs.retain(|attribute| !options::is_ours(attribute));
-        for attribute in &typed.attrs {
-            if attribute.path().is_ident("cfg") || attribute.path().is_ident("cfg_attr") {
-                errors.on(attribute, "both ends must agree on the parameters: write the method twice, each under its own `#[cfg]`");
-            }
-        }
+        conditions(&typed.attrs, errors);
         if options.context.is_some() || types::is_context(&typed.ty) {
             context(typed, &options, has_context, errors);
             has_context = true;
             parameters.push(Parameter::Context);
             continue;
         }
-        let Some(ident) = plain(typed, errors) else {
-            continue;
-        };
-        let name = ident.unraw().to_string();
-        if parameters
-            .iter()
-            .any(|other| matches!(other, Parameter::Argument(other) if other.name == name))
-        {
-            errors.on(&ident, format!("two parameters are called `{name}`"));
+        arity += 1;
+        match plain(&typed.pat, &parameters) {
+            Ok(ident) => parameters.push(Parameter::Argument(Box::new(Argument {
+                name: ident.unraw().to_string(),
+                ident: ident.clone(),
+                form: types::form(&typed.ty, errors),
+                ty: (*typed.ty).clone(),
+                default: options.default,
+            }))),
+            Err((tokens, message)) => {
+                errors.on(tokens, message);
+                types::form(&typed.ty, errors);
+                if bodiless {
+                    *typed.pat = syn::parse_quote!(_);
+                }
+            }
         }
-        let form = types::form(&typed.ty, errors);
-        parameters.push(Parameter::Argument(Argument {
-            name,
-            ident,
-            form,
-            ty: (*typed.ty).clone(),
-            default: options.default,
-        }));
     }
     trailing(&parameters, errors);
-    parameters
+    (parameters, arity)
+}
+
+fn conditions(attributes: &[Attribute], errors: &Errors) {
+    for attribute in attributes {
+        if attribute.path().is_ident("cfg") || attribute.path().is_ident("cfg_attr") {
+            errors.on(
+                attribute,
+                "both ends must agree on the parameters: write the method twice, each under its own `#[cfg]`",
+            );
+        }
+    }
 }
 
 fn context(typed: &PatType, options: &ParameterOptions, second: bool, errors: &Errors) {
@@ -244,28 +259,30 @@ fn context(typed: &PatType, options: &ParameterOptions, second: bool, errors: &E
     }
 }
 
-/// The name of a parameter that is nothing but a name.
-fn plain(typed: &mut PatType, errors: &Errors) -> Option<Ident> {
-    match &mut *typed.pat {
-        Pat::Ident(pattern) if pattern.by_ref.is_none() && pattern.subpat.is_none() => {
-            if let Some(token) = pattern.mutability.take() {
-                errors.on(
-                    token,
-                    "`mut` is no part of an interface: write it in the implementation",
-                );
+/// The name of a parameter that is nothing but a name, or what is wrong, and where.
+fn plain<'a>(pattern: &'a Pat, earlier: &[Parameter]) -> Result<&'a Ident, (TokenStream, String)> {
+    match pattern {
+        Pat::Ident(found) if found.by_ref.is_none() && found.subpat.is_none() => {
+            if let Some(token) = &found.mutability {
+                let message = "`mut` is no part of an interface: write it in the implementation";
+                return Err((token.to_token_stream(), message.to_owned()));
             }
-            Some(pattern.ident.clone())
+            let name = found.ident.unraw();
+            let is_twin = |other: &Parameter| matches!(other, Parameter::Argument(other) if name == *other.name);
+            if earlier.iter().any(is_twin) {
+                let message = format!("two parameters are called `{name}`");
+                return Err((found.to_token_stream(), message));
+            }
+            Ok(&found.ident)
         }
-        pattern => {
-            let message = match pattern {
-                Pat::Wild(_) => "a parameter needs a name: it is the argument's name on the wire",
-                _ => "a parameter is a name: take the value apart in the implementation",
-            };
-            errors.on(&*pattern, message);
-            // The trait gets it without, so that the compiler has nothing to add.
-            *pattern = syn::parse_quote!(_);
-            None
-        }
+        Pat::Wild(_) => Err((
+            pattern.to_token_stream(),
+            "a parameter needs a name: it is the argument's name on the wire".to_owned(),
+        )),
+        _ => Err((
+            pattern.to_token_stream(),
+            "a parameter is a name: take the value apart in the implementation".to_owned(),
+        )),
     }
 }
 

@@ -51,7 +51,9 @@ pub(crate) fn service(
             return None;
         }
     };
+    let before = errors.count();
     header(&mut item, errors);
+    let sound = errors.count() == before;
     let client = client(&item.ident);
     let mut methods = Vec::new();
     let mut others = Vec::new();
@@ -72,11 +74,15 @@ pub(crate) fn service(
         .name
         .as_ref()
         .map_or_else(|| item.ident.unraw().to_string(), syn::LitStr::value);
+    for method in &mut methods {
+        method.sound &= sound;
+    }
     let mut service = Service {
         item,
         name,
         facade: options.facade,
         methods,
+        sound,
         others,
     };
     check::names(&mut service, options.name.as_ref(), errors);
