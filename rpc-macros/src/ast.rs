@@ -6,7 +6,7 @@
 use proc_macro2::Span;
 use syn::{Attribute, Ident, ItemTrait, Path, TraitItem, TraitItemFn, Type};
 
-use crate::options::Substitute;
+use crate::{options::Substitute, text};
 
 /// The whole service.
 pub(crate) struct Service {
@@ -30,6 +30,8 @@ pub(crate) struct Method {
     pub(crate) item: TraitItemFn,
     /// Whether nothing is wrong with it.
     pub(crate) sound: bool,
+    /// Whether it has the name of something that the stub has itself.
+    pub(crate) hides: bool,
     /// The name behind the dot of `Calc.add`.
     pub(crate) name: String,
     pub(crate) oneway: bool,
@@ -78,14 +80,7 @@ pub(crate) fn is_condition(attribute: &Attribute) -> bool {
 
 /// Whether an attribute with a list has this word in it, as `cfg_attr` does for what it may stand for.
 pub(crate) fn mentions(attribute: &Attribute, word: &str) -> bool {
-    fn search(tokens: proc_macro2::TokenStream, word: &str) -> bool {
-        tokens.into_iter().any(|token| match token {
-            proc_macro2::TokenTree::Ident(ident) => ident == word,
-            proc_macro2::TokenTree::Group(group) => search(group.stream(), word),
-            _ => false,
-        })
-    }
-    matches!(&attribute.meta, syn::Meta::List(list) if search(list.tokens.clone(), word))
+    matches!(&attribute.meta, syn::Meta::List(list) if text::mentions(list.tokens.clone(), word))
 }
 
 /// Where a handler runs.

@@ -8,7 +8,7 @@ use quote::quote;
 use syn::{
     Attribute, Expr, Ident, LitStr, Meta, Path, Token,
     ext::IdentExt,
-    parse::{ParseStream, Parser},
+    parse::{Parse, ParseStream, Parser},
 };
 
 use crate::errors::Errors;
@@ -38,8 +38,12 @@ impl ServiceOptions {
             &mut |option, input| match option.to_string().as_str() {
                 "name" => once(&mut name, option, value(option, input)?),
                 "crate" => {
-                    input.parse::<Token![=]>()?;
-                    once(&mut facade, option, input.call(Path::parse_mod_style)?)
+                    let path: Path = if input.peek(Token![=]) {
+                        behind_equals(option, input)?
+                    } else {
+                        return Err(syn::Error::new(option.span(), "write `crate = path`"));
+                    };
+                    once(&mut facade, option, path)
                 }
                 "spawn" => once(&mut spawn, option, flag(option, input)?),
                 _ => Ok(false),
@@ -115,8 +119,8 @@ impl ParameterOptions {
                 OF_PARAMETER,
                 &mut |option, input| match option.to_string().as_str() {
                     "default" => {
-                        let substitute = if input.parse::<Option<Token![=]>>()?.is_some() {
-                            Substitute::Expression(Box::new(input.parse()?))
+                        let substitute = if input.peek(Token![=]) {
+                            Substitute::Expression(Box::new(behind_equals(option, input)?))
                         } else {
                             flag(option, input)?;
                             Substitute::Default
@@ -211,13 +215,18 @@ fn flag(option: &Ident, input: ParseStream<'_>) -> syn::Result<Span> {
 }
 
 fn value(option: &Ident, input: ParseStream<'_>) -> syn::Result<LitStr> {
-    let explain = |span| syn::Error::new(span, format!("write `{option} = \"…\"`"));
-    if !input.peek(Token![=]) {
-        return Err(explain(option.span()));
-    }
+    let explain = |_| syn::Error::new(option.span(), format!("write `{option} = \"…\"`"));
+    behind_equals(option, input).map_err(explain)
+}
+
+/// What stands behind the `=` of an option.
+fn behind_equals<T: Parse>(option: &Ident, input: ParseStream<'_>) -> syn::Result<T> {
     input.parse::<Token![=]>()?;
-    let span = input.span();
-    input.parse().map_err(|_| explain(span))
+    if input.is_empty() || input.peek(Token![,]) {
+        let message = format!("there is nothing behind the `=` of `{option}`");
+        return Err(syn::Error::new(option.span(), message));
+    }
+    input.parse()
 }
 
 /// `::rpc::path`, under the name by which the user's crate knows the facade.

@@ -91,6 +91,15 @@ fn last_word_is_keyword(text: &str) -> bool {
     matches!(word, "mut" | "const" | "dyn" | "impl" | "as")
 }
 
+/// Whether an identifier stands anywhere in some tokens.
+pub(crate) fn mentions(tokens: TokenStream, name: &str) -> bool {
+    tokens.into_iter().any(|token| match token {
+        TokenTree::Ident(ident) => ident == name,
+        TokenTree::Group(group) => mentions(group.stream(), name),
+        TokenTree::Punct(_) | TokenTree::Literal(_) => false,
+    })
+}
+
 /// The documentation among `attributes`, as an expression of type `&'static str`.
 ///
 /// A comment is a literal; `#[doc = include_str!(…)]` stays a macro, for the compiler to expand.

@@ -4,7 +4,8 @@
 //! that `#[cfg]` takes away is in neither.
 
 use proc_macro2::TokenStream;
-use quote::{format_ident, quote};
+use quote::quote;
+use syn::Ident;
 
 use super::Scene;
 use crate::{
@@ -43,8 +44,8 @@ pub(super) fn emit(scene: &Scene<'_>) -> TokenStream {
 }
 
 /// The name of the constant that describes a method.
-pub(super) fn name_of(method: &Method) -> syn::Ident {
-    format_ident!("{}", method.ident())
+pub(super) fn name_of(method: &Method) -> &Ident {
+    method.ident()
 }
 
 fn constant(method: &Method, scene: &Scene<'_>) -> TokenStream {

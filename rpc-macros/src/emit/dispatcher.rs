@@ -16,6 +16,9 @@ use crate::{
 };
 
 pub(super) fn emit(scene: &Scene<'_>) -> TokenStream {
+    if !scene.service.sound {
+        return fallback(scene);
+    }
     let service = &scene.service.item.ident;
     let visibility = &scene.service.item.vis;
     let (dispatcher, handler, applied) = (&scene.dispatcher, &scene.handler, scene.applied_trait());
@@ -30,8 +33,7 @@ pub(super) fn emit(scene: &Scene<'_>) -> TokenStream {
     let lenient = lenient();
     let methods = scene.service.methods.iter().filter(|method| method.sound);
     let functions = methods.map(|method| function(method, scene));
-    // A trait that is wrong as a whole has no bounds that an implementation could rely on.
-    let implementation = scene.service.sound.then(|| implementation(scene));
+    let implementation = implementation(scene);
     let about = format!("Serves [`{service}`]: what a server is given.");
     let about_new = "A dispatcher that owns its service.";
     let about_shared = "A dispatcher for a service that is shared.";
@@ -76,6 +78,28 @@ pub(super) fn emit(scene: &Scene<'_>) -> TokenStream {
         impl<#handler, #unbounded> ::core::fmt::Debug for #dispatcher<#handler, #arguments> {
             fn fmt(&self, formatter: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                 formatter.debug_struct(#name).finish_non_exhaustive()
+            }
+        }
+    }
+}
+
+/// A dispatcher of anything: the trait is wrong as a whole, and has no bounds to rely on.
+fn fallback(scene: &Scene<'_>) -> TokenStream {
+    let visibility = &scene.service.item.vis;
+    let (dispatcher, handler) = (&scene.dispatcher, &scene.handler);
+    let lenient = lenient();
+    quote! {
+        #lenient
+        #visibility struct #dispatcher<#handler>(#handler);
+
+        #lenient
+        impl<#handler> #dispatcher<#handler> {
+            #visibility fn new(service: #handler) -> Self {
+                Self(service)
+            }
+
+            #visibility fn from_arc(_: ::std::sync::Arc<#handler>) -> Self {
+                ::core::unimplemented!()
             }
         }
     }

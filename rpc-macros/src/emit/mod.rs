@@ -9,14 +9,14 @@ mod dispatcher;
 mod service_trait;
 mod stub;
 
-use proc_macro2::{Span, TokenStream, TokenTree};
+use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, format_ident, quote};
 use syn::{
     Attribute, GenericParam, Ident, Type, TypeParamBound, WherePredicate, ext::IdentExt,
     parse_quote_spanned,
 };
 
-use crate::{ast::Service, options, parse};
+use crate::{ast::Service, options, parse, text::mentions};
 
 /// The trait, the stub and the dispatcher.
 pub(crate) fn service(service: &Service) -> TokenStream {
@@ -103,7 +103,9 @@ impl<'a> Scene<'a> {
                         parameter.default = None;
                     }
                     if with_bounds {
-                        let span = parameter.ident.span();
+                        // Where the compiler proposes another bound, it does so behind the last.
+                        let written = quote!(#parameter).into_iter().last();
+                        let span = written.map_or(parameter.ident.span(), |token| token.span());
                         parameter.bounds.extend(anywhere(span));
                     } else {
                         parameter.colon_token = None;
@@ -194,14 +196,6 @@ fn unused(name: &str, service: &Service) -> Ident {
         name.to_owned()
     };
     Ident::new(&name, Span::call_site())
-}
-
-fn mentions(tokens: TokenStream, name: &str) -> bool {
-    tokens.into_iter().any(|token| match token {
-        TokenTree::Ident(ident) => ident == name,
-        TokenTree::Group(group) => mentions(group.stream(), name),
-        TokenTree::Punct(_) | TokenTree::Literal(_) => false,
-    })
 }
 
 /// A local variable that no name of the user's can meet.

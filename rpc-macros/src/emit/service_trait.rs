@@ -1,10 +1,11 @@
 //! The trait that a server implements: the user's, with `Send` futures.
 
 use proc_macro2::TokenStream;
-use quote::quote;
+use quote::{quote, quote_spanned};
 use syn::{Block, ItemTrait, ReturnType, TraitItem, TraitItemFn, Type, parse_quote_spanned};
 
 use super::Scene;
+use crate::ast::Method;
 
 pub(super) fn emit(scene: &Scene<'_>) -> TokenStream {
     let mut item: ItemTrait = scene.service.item.clone();
@@ -20,7 +21,7 @@ pub(super) fn emit(scene: &Scene<'_>) -> TokenStream {
         .service
         .methods
         .iter()
-        .map(|method| TraitItem::Fn(function(&method.item)));
+        .map(|method| TraitItem::Fn(function(method)));
     item.items = methods
         .chain(scene.service.others.iter().cloned())
         .collect();
@@ -32,22 +33,27 @@ pub(super) fn emit(scene: &Scene<'_>) -> TokenStream {
 }
 
 /// `async fn f() -> T` as a function that returns a `Send` future.
-fn function(method: &TraitItemFn) -> TraitItemFn {
-    let mut method = method.clone();
-    if method.sig.asyncness.take().is_none() {
-        return method;
+///
+/// Of a method that has an error nothing is asked that could be another.
+fn function(method: &Method) -> TraitItemFn {
+    let mut item = method.item.clone();
+    if item.sig.asyncness.take().is_none() {
+        return item;
     }
-    let output: Type = match &method.sig.output {
-        ReturnType::Default => syn::parse_quote!(()),
-        ReturnType::Type(_, ty) => (**ty).clone(),
+    let output: Type = match &item.sig.output {
+        ReturnType::Type(_, ty) if !matches!(**ty, Type::Never(_)) => (**ty).clone(),
+        _ => syn::parse_quote!(()),
     };
+    let send = method
+        .sound
+        .then(|| quote_spanned!(item.sig.ident.span()=> + ::core::marker::Send));
     // Where a handler's future is not `Send`, the compiler points here as well.
-    method.sig.output = parse_quote_spanned! {method.sig.ident.span()=>
-        -> impl ::core::future::Future<Output = #output> + ::core::marker::Send
+    item.sig.output = parse_quote_spanned! {item.sig.ident.span()=>
+        -> impl ::core::future::Future<Output = #output> #send
     };
-    if let Some(block) = &method.default {
+    if let Some(block) = &item.default {
         let wrapped: Block = syn::parse_quote!({ async move #block });
-        method.default = Some(wrapped);
+        item.default = Some(wrapped);
     }
-    method
+    item
 }

@@ -30,6 +30,7 @@ pub(super) fn emit(scene: &Scene<'_>) -> TokenStream {
         .service
         .methods
         .iter()
+        .filter(|method| !method.hides)
         .map(|method| stub_method(method, scene));
     let about = format!(
         "The client of [`{service}`]: its methods, over a channel.\n\nCheap to clone; clones share the channel."
@@ -101,18 +102,20 @@ fn local_constructor(scene: &Scene<'_>) -> TokenStream {
     let (dispatcher, handler, applied) = (&scene.dispatcher, &scene.handler, scene.applied_trait());
     let arguments = scene.arguments();
     let bounds = super::dispatcher::bounds(scene);
-    let channel = if scene.service.sound {
-        quote!(#local(#dispatcher::<#handler, #arguments>::new(service)))
-    } else {
-        quote!(::core::unimplemented!())
-    };
     let about = "A client of a service in this process: the whole protocol, without a socket.";
+    if !scene.service.sound {
+        return quote! {
+            #visibility fn local<#handler>(_: #handler) -> Self {
+                ::core::unimplemented!()
+            }
+        };
+    }
     quote! {
         #only_with_both! {
             #[doc = #about]
             #[must_use]
             #visibility fn local<#handler: #applied>(service: #handler) -> Self where #bounds {
-                Self::new(#channel)
+                Self::new(#local(#dispatcher::<#handler, #arguments>::new(service)))
             }
         }
     }

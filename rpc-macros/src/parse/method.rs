@@ -4,7 +4,7 @@ use proc_macro2::TokenStream;
 use quote::ToTokens;
 use syn::{
     Attribute, FnArg, GenericParam, Ident, Pat, PatType, Receiver, ReceiverKind, Safety, Signature,
-    TraitItemFn, ext::IdentExt,
+    TraitItemFn, Type, ext::IdentExt,
 };
 
 use super::types;
@@ -26,12 +26,16 @@ pub(crate) fn method(
 ) -> Method {
     let before = errors.count();
     let options = MethodOptions::read(&item.attrs, errors);
-    for attribute in &item.attrs {
-        if attribute.path().is_ident("cfg_attr") && mentions(attribute, "rpc") {
-            errors.on(attribute, "`rpc` options cannot depend on `cfg_attr`: write the method twice, each under its own `#[cfg]`");
+    item.attrs.retain(|attribute| {
+        let hidden = attribute.path().is_ident("cfg_attr") && mentions(attribute, "rpc");
+        if hidden {
+            errors.on(
+                attribute,
+                "`rpc` options cannot depend on `cfg_attr`: write the method twice, each under its own `#[cfg]`",
+            );
         }
-    }
-    item.attrs.retain(|attribute| !options::is_ours(attribute));
+        !hidden && !options::is_ours(attribute)
+    });
     let name = name(&item.sig.ident, &options, client, errors);
     qualifiers(&item.sig, &options, errors);
     generics(&item.sig, errors);
@@ -57,6 +61,7 @@ pub(crate) fn method(
     };
     Method {
         sound: errors.count() == before,
+        hides: is_of_the_stub(&item.sig.ident),
         item,
         name,
         oneway: options.oneway.is_some(),
@@ -69,9 +74,13 @@ pub(crate) fn method(
     }
 }
 
+fn is_of_the_stub(ident: &Ident) -> bool {
+    OF_THE_STUB.iter().any(|name| ident == name)
+}
+
 fn name(ident: &Ident, options: &MethodOptions, client: &Ident, errors: &Errors) -> String {
     let rust = ident.unraw().to_string();
-    if OF_THE_STUB.contains(&rust.as_str()) {
+    if is_of_the_stub(ident) {
         errors.on(
             ident,
             format!(
@@ -117,7 +126,7 @@ fn qualifiers(signature: &Signature, options: &MethodOptions, errors: &Errors) {
                 "a blocking method is a plain `fn`: drop `async`, or drop `blocking`",
             );
         }
-        (None, None) if !types::is_stream_return(&signature.output) => errors.on(
+        (None, None) if !types::is_impl_return(&signature.output) => errors.on(
             signature.fn_token,
             "a remote method is `async fn`; one that blocks its thread is `#[rpc(blocking)] fn`",
         ),
@@ -167,6 +176,9 @@ fn receiver(signature: &Signature, errors: &Errors) {
         ..
     } = receiver;
     match kind {
+        // A named lifetime is declared somewhere, and reported there.
+        ReceiverKind::Reference(_, Some(lifetime), None)
+            if lifetime.ident != "static" && lifetime.ident != "_" => {}
         ReceiverKind::Reference(_, None, None) => {}
         ReceiverKind::Reference(_, _, Some(token)) => errors.on(
             token,
@@ -244,18 +256,23 @@ fn conditions(attributes: &[Attribute], errors: &Errors) {
 }
 
 fn context(typed: &PatType, options: &ParameterOptions, second: bool, errors: &Errors) {
-    match types::bare(&typed.ty) {
-        syn::Type::Reference(reference)
-            if reference.lifetime.is_none()
-                && reference.mutability.is_none()
-                && !matches!(types::bare(&reference.elem), syn::Type::Reference(_)) => {}
-        ty => errors.on(ty, "the context is lent to the call: write `&Context`"),
+    let lent = match types::bare(&typed.ty) {
+        Type::Reference(reference) => {
+            let nested = matches!(types::bare(&reference.elem), Type::Reference(_));
+            reference.lifetime.is_none() && reference.mutability.is_none() && !nested
+        }
+        _ => false,
+    };
+    if second {
+        errors.on(typed, "a call has one context: drop this parameter");
+    } else if !lent {
+        errors.on(
+            &typed.ty,
+            "the context is lent to the call: write `&Context`",
+        );
     }
     if let Some((span, _)) = &options.default {
         errors.at(*span, "the context is always there: drop `default`");
-    }
-    if second {
-        errors.on(typed, "a call has one context: drop this parameter");
     }
 }
 

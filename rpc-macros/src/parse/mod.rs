@@ -13,10 +13,11 @@ use syn::{
 pub(crate) use types::is_unit;
 
 use crate::{
-    ast::Service,
+    ast::{Method, Service},
     check,
     errors::Errors,
     options::{self, ServiceOptions},
+    text::mentions,
 };
 
 /// Reads the trait, or says why there is none.
@@ -77,6 +78,7 @@ pub(crate) fn service(
     for method in &mut methods {
         method.sound &= sound;
     }
+    unbounded(&item, &mut methods, errors);
     let mut service = Service {
         item,
         name,
@@ -125,6 +127,31 @@ fn header(item: &mut ItemTrait, errors: &Errors) {
             errors.on(
                 lifetime,
                 "a service has no lifetimes: it outlives every connection",
+            );
+        }
+    }
+}
+
+/// Finds type parameters that methods use as values and nothing is said about.
+fn unbounded(item: &ItemTrait, methods: &mut [Method], errors: &Errors) {
+    let conditions = item.generics.where_clause.to_token_stream();
+    for parameter in item.generics.type_params() {
+        let name = parameter.ident.to_string();
+        if !parameter.bounds.is_empty() || mentions(conditions.clone(), &name) {
+            continue;
+        }
+        let users = methods
+            .iter_mut()
+            .filter(|method| mentions(method.item.sig.to_token_stream(), &name));
+        let mut is_used = false;
+        for user in users {
+            user.sound = false;
+            is_used = true;
+        }
+        if is_used {
+            errors.on(
+                &parameter.ident,
+                format!("values of `{name}` cross the network: write `{name}: Serialize + DeserializeOwned + Send + 'static`"),
             );
         }
     }

@@ -10,32 +10,37 @@ use syn::{
 
 use crate::{ast::Form, errors::Errors};
 
+const ARGUMENT: &str = "an argument";
 const STREAMS: &str = "streams are not supported yet";
 
 /// How a parameter of this type takes its value.
 pub(crate) fn form(ty: &Type, errors: &Errors) -> Form {
     let Type::Reference(reference) = bare(ty) else {
-        owned(ty, "an argument", errors);
+        owned(ty, ARGUMENT, errors);
         return Form::Owned(ty.clone());
     };
     references(reference, errors);
     match bare(&reference.elem) {
         Type::Slice(slice) if is_word(&slice.elem, "u8") => Form::Bytes,
         Type::Slice(slice) => {
-            owned(&slice.elem, "an argument", errors);
+            owned(&slice.elem, ARGUMENT, errors);
             Form::Slice((*slice.elem).clone())
         }
         elem if is_word(elem, "str") => Form::Str,
         elem => {
-            owned(elem, "an argument", errors);
+            owned(elem, ARGUMENT, errors);
             Form::Borrowed(elem.clone())
         }
     }
 }
 
-/// What a parameter's own `&` may not be.
+/// What a parameter's own `&` may not be; a lifetime with a name is reported where it is declared.
 fn references(reference: &TypeReference, errors: &Errors) {
-    if let Some(lifetime) = &reference.lifetime {
+    if let Some(lifetime) = reference
+        .lifetime
+        .as_ref()
+        .filter(|lifetime| lifetime.ident == "static" || lifetime.ident == "_")
+    {
         errors.on(
             lifetime,
             format!("an argument lives as long as its call: write `&` without `{lifetime}`"),
@@ -71,17 +76,46 @@ pub(crate) fn returned(output: &ReturnType, errors: &Errors) -> (Type, Option<Ty
     (result.clone(), Some(error.clone()))
 }
 
-/// Finds what cannot be in a value that owns its data; `role` is what the value is.
+/// Finds what a value cannot be; `role` is what the value is here.
+///
+/// Behind another type's `<…>` some of it is fine: `Box<[T]>`, `Arc<str>`, `PhantomData<fn() -> T>`.
 fn owned(ty: &Type, role: &str, errors: &Errors) {
+    match bare(ty) {
+        Type::TraitObject(object) => errors.on(
+            object,
+            format!("both ends must know which type {role} is: name it in place of `dyn`"),
+        ),
+        Type::FnPtr(_) | Type::Ptr(_) => {
+            errors.on(
+                ty,
+                "an address means nothing on the other end: send a value",
+            );
+        }
+        Type::Slice(slice) => {
+            let elem = crate::text::of_type(&slice.elem);
+            errors.on(ty, format!("a slice has no size: write `Vec<{elem}>`"));
+        }
+        ty if is_word(ty, "str") => {
+            errors.on(
+                ty,
+                "`str` has no size: write `&str` for an argument, `String` elsewhere",
+            );
+        }
+        Type::Never(_) => errors.on(ty, "a call must end: return a value"),
+        ty => inside(ty, role, errors),
+    }
+}
+
+/// Finds what cannot be anywhere in a value.
+fn inside(ty: &Type, role: &str, errors: &Errors) {
     match ty {
+        Type::Reference(reference) if role == ARGUMENT => errors.on(
+            reference,
+            "only a whole argument can be borrowed (`&str`, `&[u8]`, `&[T]`, `&T`): own the data in here, as in `Vec<String>`",
+        ),
         Type::Reference(reference) => errors.on(
             reference,
-            match role {
-                "an argument" => {
-                    "only a whole argument can be borrowed (`&str`, `&[u8]`, `&[T]`, `&T`): own the data in here, as in `Vec<String>`".to_owned()
-                }
-                _ => format!("{role} must own its data: write `String` for `&str`, `Vec<T>` for `&[T]`"),
-            },
+            format!("{role} must own its data: write `String` for `&str`, `Vec<T>` for `&[T]`"),
         ),
         Type::ImplTrait(it) if it.bounds.iter().any(is_stream) => errors.on(it, STREAMS),
         Type::ImplTrait(it) if it.bounds.iter().any(is_future) => {
@@ -91,30 +125,19 @@ fn owned(ty: &Type, role: &str, errors: &Errors) {
             it,
             format!("both ends must know which type {role} is: name it in place of `impl`"),
         ),
-        Type::TraitObject(object) => errors.on(
-            object,
-            format!("both ends must know which type {role} is: name it in place of `dyn`"),
-        ),
-        Type::FnPtr(_) | Type::Ptr(_) => {
-            errors.on(ty, "an address means nothing on the other end: send a value");
-        }
-        Type::Slice(slice) => {
-            let elem = crate::text::of_type(&slice.elem);
-            errors.on(ty, format!("a slice has no size: write `Vec<{elem}>`"));
-        }
-        Type::Never(_) => errors.on(ty, "a call must end: return a value"),
         Type::Infer(_) => errors.on(ty, "write the type: it is part of the interface"),
-        Type::Array(array) => owned(&array.elem, role, errors),
-        Type::Group(group) => owned(&group.elem, role, errors),
-        Type::Paren(paren) => owned(&paren.elem, role, errors),
-        Type::Tuple(tuple) => tuple.elems.iter().for_each(|elem| owned(elem, role, errors)),
-        Type::Path(path) => owned_path(ty, &path.path, role, errors),
+        Type::Array(array) => inside(&array.elem, role, errors),
+        Type::Slice(slice) => inside(&slice.elem, role, errors),
+        Type::Group(group) => inside(&group.elem, role, errors),
+        Type::Paren(paren) => inside(&paren.elem, role, errors),
+        Type::Tuple(tuple) => tuple.elems.iter().for_each(|elem| inside(elem, role, errors)),
+        Type::Path(path) => inside_path(ty, &path.path, role, errors),
         // A macro's type is not known yet, and what `syn` does not know the compiler does.
         _ => {}
     }
 }
 
-fn owned_path(ty: &Type, path: &Path, role: &str, errors: &Errors) {
+fn inside_path(ty: &Type, path: &Path, role: &str, errors: &Errors) {
     if path
         .segments
         .first()
@@ -123,13 +146,6 @@ fn owned_path(ty: &Type, path: &Path, role: &str, errors: &Errors) {
         errors.on(
             ty,
             "`Self` is the server's type, which the client does not have: name the type",
-        );
-        return;
-    }
-    if is_word(ty, "str") {
-        errors.on(
-            ty,
-            "`str` has no size: write `&str` for an argument, `String` elsewhere",
         );
         return;
     }
@@ -149,8 +165,8 @@ fn owned_path(ty: &Type, path: &Path, role: &str, errors: &Errors) {
         };
         for argument in &arguments.args {
             match argument {
-                GenericArgument::Type(inner) => owned(inner, role, errors),
-                GenericArgument::Lifetime(lifetime) if lifetime.ident != "static" => errors.on(
+                GenericArgument::Type(ty) => inside(ty, role, errors),
+                GenericArgument::Lifetime(lifetime) if lifetime.ident == "_" => errors.on(
                     lifetime,
                     format!(
                         "{role} must own its data: use a type without a lifetime, or `'static`"
@@ -196,9 +212,10 @@ pub(crate) fn is_context(ty: &Type) -> bool {
     }
 }
 
-/// Whether a method gives a stream, and so may well be without `async`.
-pub(crate) fn is_stream_return(output: &ReturnType) -> bool {
-    matches!(output, ReturnType::Type(_, ty) if matches!(bare(ty), Type::ImplTrait(it) if it.bounds.iter().any(is_stream)))
+/// Whether a method's return type says itself what is wrong with the method when it is not `async`.
+pub(crate) fn is_impl_return(output: &ReturnType) -> bool {
+    matches!(output, ReturnType::Type(_, ty) if matches!(bare(ty), Type::ImplTrait(it)
+        if it.bounds.iter().any(|bound| is_stream(bound) || is_future(bound))))
 }
 
 /// Whether a type is `()`.
