@@ -16,7 +16,10 @@ const AT_LEAST: [(&str, usize); 3] = [("pass", 9), ("fail", 11), ("fail-rustc", 
 fn the_compiler_says_what_is_expected() {
     for (directory, at_least) in AT_LEAST {
         let found = programs(directory);
-        assert!(found >= at_least, "tests/ui/{directory} has {found} programs, {at_least} expected");
+        assert!(
+            found >= at_least,
+            "tests/ui/{directory} has {found} programs, {at_least} expected"
+        );
     }
     let cases = trybuild::TestCases::new();
     cases.pass("tests/ui/pass/*.rs");
@@ -32,16 +35,26 @@ fn the_compiler_says_what_is_expected() {
 }
 
 fn programs(directory: &str) -> usize {
-    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/ui").join(directory);
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/ui")
+        .join(directory);
     let entries = std::fs::read_dir(directory).expect("the directory is part of the repository");
     entries
         .filter_map(Result::ok)
-        .filter(|entry| entry.path().extension().is_some_and(|extension| extension == "rs"))
+        .filter(|entry| {
+            entry
+                .path()
+                .extension()
+                .is_some_and(|extension| extension == "rs")
+        })
         .count()
 }
 
 fn rustc_version() -> String {
     let rustc = std::env::var("RUSTC").unwrap_or_else(|_| "rustc".to_owned());
-    let output = Command::new(rustc).arg("--version").output().expect("a compiler compiled this");
+    let output = Command::new(rustc)
+        .arg("--version")
+        .output()
+        .expect("a compiler compiled this");
     String::from_utf8_lossy(&output.stdout).into_owned()
 }

@@ -6,6 +6,7 @@
 
 mod description;
 mod dispatcher;
+mod handler;
 mod service_trait;
 mod stub;
 

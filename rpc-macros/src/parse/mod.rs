@@ -1,6 +1,7 @@
 //! From the tokens of a trait to a [`Service`], with every error on the way.
 
 mod method;
+mod parameters;
 mod types;
 
 use proc_macro2::TokenStream;
