@@ -169,7 +169,7 @@ use errors::Errors;
 /// error while the crate is compiled. Cargo does not know of the variable, so touch a file of the crate first:
 ///
 /// ```text
-/// touch src/lib.rs && RPC_EXPAND=Calc cargo check 2>&1 | rustfmt
+/// touch src/lib.rs && RPC_EXPAND=Calc cargo check --quiet 2>&1 | rustfmt --edition 2024
 /// ```
 #[proc_macro_attribute]
 pub fn service(

@@ -25,7 +25,7 @@ fn laid_out(tokens: TokenStream) -> String {
 fn lay_out(tokens: TokenStream, depth: usize, text: &mut String) {
     let mut line = TokenStream::new();
     let end = |line: &mut TokenStream, close: &str, text: &mut String| {
-        let words = std::mem::take(line).to_string();
+        let words = std::mem::take(line).to_string().replace('\n', " ");
         if !words.is_empty() || !close.is_empty() {
             text.push_str(&format!("{:1$}{words}{close}\n", "", depth * 4));
         }

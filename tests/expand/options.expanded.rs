@@ -152,7 +152,10 @@ impl<S: Queue> QueueDispatcher<S> {
             argument_name = match {
                 let encoded = arguments.take("name");
                 if encoded.is_missing() {
-                    ::core::result::Result::Ok("")
+                    ::core::result::Result::Ok({
+                        let value: &str = "";
+                        value
+                    })
                 } else {
                     encoded.str()
                 }

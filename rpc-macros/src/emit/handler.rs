@@ -173,16 +173,15 @@ fn decode(argument: &Argument, scene: &Scene<'_>) -> TokenStream {
 
 /// What stands in for an argument, with the type that it must have.
 fn otherwise(substitute: &Substitute, ty: &Type, default: &TokenStream) -> TokenStream {
-    match substitute {
+    let expression = match substitute {
         Substitute::Default => default.clone(),
-        Substitute::Expression(expression) => {
-            let value = local("value");
-            quote!({
-                let #value: #ty = #expression;
-                #value
-            })
-        }
-    }
+        Substitute::Expression(expression) => quote!(#expression),
+    };
+    let value = local("value");
+    quote!({
+        let #value: #ty = #expression;
+        #value
+    })
 }
 
 fn or_else(taken: &TokenStream, default: &TokenStream, decoded: &TokenStream) -> TokenStream {
