@@ -63,3 +63,67 @@ fn clash(one: &Method, other: &Method) -> bool {
     let conditional = one.conditions().next().is_some() && other.conditions().next().is_some();
     !conditional && (one.name == other.name || one.ident() == other.ident())
 }
+
+#[cfg(test)]
+mod tests {
+    use proc_macro2::TokenStream;
+    use quote::quote;
+
+    use super::*;
+    use crate::parse;
+
+    fn messages(arguments: TokenStream, item: TokenStream) -> Vec<String> {
+        let errors = Errors::default();
+        parse::service(arguments, item, &errors).expect("the item is a trait");
+        errors.messages()
+    }
+
+    #[test]
+    fn methods_that_exclude_each_other_may_share_a_name() {
+        let found = messages(
+            quote!(),
+            quote! {
+                trait Calc {
+                    #[cfg(unix)]
+                    async fn add(&self, a: i64);
+                    #[cfg(not(unix))]
+                    async fn add(&self, a: u64);
+                    #[cfg(unix)]
+                    #[rpc(name = "add")]
+                    async fn plus(&self);
+                }
+            },
+        );
+        assert!(found.is_empty(), "{found:?}");
+    }
+
+    #[test]
+    fn a_method_that_is_always_there_shares_its_name_with_none() {
+        let found = messages(
+            quote!(),
+            quote! {
+                trait Calc {
+                    async fn r#type(&self);
+                    #[cfg(unix)]
+                    #[rpc(name = "type")]
+                    async fn kind(&self);
+                }
+            },
+        );
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert!(found[0].starts_with("`r#type` is called `type` on the wire already"));
+    }
+
+    #[test]
+    fn a_name_counts_with_its_service_and_its_dot() {
+        let name = "s".repeat(MAX_NAME - "add".len() - 1);
+        let item = quote!(
+            trait Calc {
+                async fn add(&self);
+            }
+        );
+        assert!(messages(quote!(name = #name), item.clone()).is_empty());
+        let longer = format!("{name}s");
+        assert_eq!(messages(quote!(name = #longer), item).len(), 1);
+    }
+}
