@@ -6,6 +6,8 @@ pub use rpc_core::{
     Address, CallError, Code, Context, Dispatcher, Error, Failure, Metadata, MetadataRef,
     MetadataValue, Origin, Peer, Value, Violation, limits,
 };
+#[cfg(feature = "macros")]
+pub use rpc_macros::service;
 #[cfg(feature = "server")]
 pub use rpc_server::{Listener, Server, ShutdownHandle, serve_stream, shutdown_signal};
 
