@@ -2,7 +2,7 @@
 //!
 //! The writers append to a `Vec<u8>` and cannot fail. The [`Reader`] walks a borrowed slice, allocates
 //! nothing, and trusts no count: [`Reader::skip`] accepts an announced count only if that many bytes are
-//! left, walks every element, and stops at [`MAX_NESTING`](crate::limits::MAX_NESTING). serde sees a payload
+//! left, walks every element, and stops at [`MAX_NESTING`]. serde sees a payload
 //! only after that walk, so that what it allocates is bounded by what really arrived (PROTOCOL 3.5, 3.6).
 //! Integers are accepted in every width, as the MessagePack specification asks of a reader.
 
