@@ -29,7 +29,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_util::codec::Decoder;
 
 use crate::{
-    shared::{Link, Shared, Status, Waiter},
+    shared::{Link, Shared, State, Status, Waiter},
     transport::Transport,
 };
 
@@ -74,8 +74,10 @@ struct Connected {
     /// What is being sent.
     output: WriteBuffer,
     has_preface: bool,
-    /// Whether the flush was put off already.
+    /// Whether the output waits for the next turn, which has been asked for.
     is_deferred: bool,
+    /// Whether this is the turn that it waited for.
+    is_due: bool,
     /// Why the server goes away, if it said so.
     farewell: Option<Error>,
 }
@@ -182,6 +184,7 @@ impl Driver {
             output: WriteBuffer::new(),
             has_preface: false,
             is_deferred: false,
+            is_due: false,
             farewell: None,
         }));
     }
@@ -192,6 +195,9 @@ impl Driver {
     ///
     /// Why the connection is over.
     fn poll_connected(&mut self, cx: &mut Context<'_>) -> Result<(), Error> {
+        if let Phase::Connected(connected) = &mut self.phase {
+            connected.is_due = std::mem::take(&mut connected.is_deferred);
+        }
         for _ in 0..READS_PER_TURN {
             let has_read = self.poll_input(cx)?;
             let Phase::Connected(connected) = &mut self.phase else {
@@ -265,6 +271,10 @@ impl Driver {
         }
         state.transmit(now, &mut self.woken);
         state.batch = self.woken.len();
+        if state.batch > 1 {
+            // Their callers come back together.
+            connected.defer(cx, &mut state);
+        }
         let is_finished = state.machine.is_finished();
         if let Some(violation) = &violation {
             state.machine.violated(violation);
@@ -281,7 +291,7 @@ impl Driver {
     /// Tells the server what it did wrong, as far as it takes it at once.
     fn violated(&mut self, violation: Violation, cx: &mut Context<'_>) -> Error {
         if let Phase::Connected(connected) = &mut self.phase {
-            connected.is_deferred = true;
+            connected.is_due = true;
             let _ = connected.poll_flush(cx, &self.shared);
         }
         violation.into()
@@ -400,6 +410,15 @@ impl Drop for Driver {
 }
 
 impl Connected {
+    /// Puts the flush off until the next turn, and asks for that turn. Until then nobody need wake this task.
+    fn defer(&mut self, cx: &mut Context<'_>, state: &mut State) {
+        if !self.is_deferred {
+            self.is_deferred = true;
+            state.woken_at = Some(std::time::Instant::now());
+            cx.waker().wake_by_ref();
+        }
+    }
+
     /// Sends what there is to send.
     fn poll_flush(&mut self, cx: &mut Context<'_>, shared: &Shared) -> Result<(), Error> {
         loop {
@@ -414,19 +433,14 @@ impl Connected {
                     state.link = Link::Idle(writer);
                     return Ok(());
                 }
-                if state.machine.in_flight() > 1 && !self.is_deferred {
+                if state.machine.in_flight() > 1 && !self.is_due {
                     state.link = Link::Idle(writer);
-                    // Until the next turn nobody need wake this task for more output.
-                    state.woken_at = Some(std::time::Instant::now());
-                    drop(state);
-                    self.is_deferred = true;
-                    cx.waker().wake_by_ref();
+                    self.defer(cx, &mut state);
                     return Ok(());
                 }
                 std::mem::swap(state.machine.output(), &mut self.output);
                 state.link = Link::Writing(writer);
             }
-            self.is_deferred = false;
             match self.transport.poll_write(cx, &mut self.output) {
                 Poll::Pending => return Ok(()),
                 Poll::Ready(Ok(())) => self.output.release(),
