@@ -415,7 +415,8 @@ impl Connected {
         if !self.is_deferred {
             self.is_deferred = true;
             state.woken_at = Some(std::time::Instant::now());
-            cx.waker().wake_by_ref();
+            // Behind the callers that are ready to run. Waking the own waker would call another worker to steal this task.
+            let _ = std::pin::pin!(tokio::task::yield_now()).poll(cx);
         }
     }
 

@@ -447,7 +447,8 @@ impl<W: Default> Connection<W> {
                 }
                 (Stage::Sent, _) => {
                     entry.stage = Stage::Settled;
-                    settled(&mut entry.waiter, error.clone());
+                    let text = format!("{}; the server may have run the call", error.message());
+                    settled(&mut entry.waiter, Error::new(error.kind(), text).with_source(error.clone()));
                 }
                 (Stage::Queued, _) => {
                     entry.stage = Stage::Settled;
