@@ -192,14 +192,15 @@ impl Connection {
                 error.and_then(|span| message::read_error(slice(body, &span)).ok()),
             )),
             Message::Hello(_) => Err(Violation::SecondHello),
-            Message::Response { .. } => Err(Violation::WrongSide { kind: kind::RESPONSE.into() }),
+            Message::Response { .. } => {
+                Err(Violation::WrongSide { kind: message::kind_of(body.as_slice()) })
+            }
         }
     }
 
     fn hello(&mut self, message: Message, frame: &[u8]) -> Result<Event, Violation> {
         let Message::Hello(hello) = message else {
-            // Every message that parses has a type in front.
-            return Err(Violation::HelloExpected { kind: frame.get(1).copied().unwrap_or(0).into() });
+            return Err(Violation::HelloExpected { kind: message::kind_of(frame) });
         };
         self.peer = hello;
         self.state = State::Open;
@@ -264,7 +265,7 @@ impl Connection {
     }
 
     fn oversized(&mut self, kind: u64, id: Option<u32>, size: usize) -> Result<Event, Violation> {
-        if self.state == State::Hello {
+        if self.state == State::Hello && kind != u64::from(kind::HELLO) {
             return Err(Violation::HelloExpected { kind });
         }
         match u8::try_from(kind).unwrap_or(u8::MAX) {

@@ -40,6 +40,8 @@ pub(crate) struct Server {
     pub(crate) codec: FrameCodec,
     pub(crate) input: BytesMut,
     pub(crate) now: Instant,
+    /// Whether a call is noted as pending before the next frame is read; its handle is 0.
+    pub(crate) pends: bool,
 }
 
 impl Server {
@@ -50,6 +52,7 @@ impl Server {
             codec: FrameCodec::new(config.max_message_size),
             input: BytesMut::new(),
             now: Instant::now(),
+            pends: false,
         }
     }
 
@@ -77,6 +80,9 @@ impl Server {
             match self.machine.receive(&mut frame, self.now)? {
                 server::Event::None => {}
                 server::Event::Call(key, incoming) => {
+                    if self.pends {
+                        self.machine.pending(key, 0, incoming.deadline());
+                    }
                     let blank = Blank::new(Arc::new(Peer::Local));
                     asked.push(Asked::Call(key, blank.fill(incoming, 0)));
                 }

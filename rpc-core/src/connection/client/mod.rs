@@ -216,6 +216,9 @@ impl<W: Default> Connection<W> {
             Frame::Whole(body) => body,
             Frame::Oversized { size, head } => {
                 let (kind, id) = message::oversized(head)?;
+                if self.state == State::Hello && kind != u64::from(kind::HELLO) {
+                    return Err(Violation::HelloExpected { kind });
+                }
                 let kind_byte = u8::try_from(kind).unwrap_or(u8::MAX);
                 return match id {
                     Some(id) if matches!(kind_byte, kind::RESPONSE | kind::RESPONSE_WITH_METADATA) => {
@@ -229,8 +232,7 @@ impl<W: Default> Connection<W> {
         let message = Message::parse(body.as_slice())?;
         if self.state == State::Hello {
             let Message::Hello(hello) = message else {
-                let kind = body.as_slice().get(1).copied().unwrap_or(0);
-                return Err(Violation::HelloExpected { kind: kind.into() });
+                return Err(Violation::HelloExpected { kind: message::kind_of(body.as_slice()) });
             };
             self.peer = hello;
             self.state = State::Open;
@@ -249,8 +251,9 @@ impl<W: Default> Connection<W> {
                 Ok(Event::GoAway(error))
             }
             Message::Hello(_) => Err(Violation::SecondHello),
-            Message::Call { .. } => Err(Violation::WrongSide { kind: kind::REQUEST.into() }),
-            Message::Cancel { .. } => Err(Violation::WrongSide { kind: kind::CANCEL.into() }),
+            Message::Call { .. } | Message::Cancel { .. } => {
+                Err(Violation::WrongSide { kind: message::kind_of(body.as_slice()) })
+            }
         }
     }
 
