@@ -348,3 +348,22 @@ fn a_client_closes_for_its_servers_violation_and_says_why() {
     };
     assert_eq!(reason.message(), Violation::SecondHello.to_string());
 }
+
+#[test]
+fn a_call_without_a_timeout_is_not_given_the_default_one() {
+    // Rule 4.7: without a timeout in its metadata it would get the one of the hello.
+    let default = Some(Duration::from_secs(30));
+    let mut client = Client::connected(client::Config::new(LEAST, default, Structs::Named));
+    let mut server = Server::new(server_config());
+    server.feed(&client.written()).expect("a right opening");
+    client.submit(ping(0), Some(client.now + Duration::from_secs(30)));
+    client.submit(ping(0), None);
+    client.transmit();
+    let mut left = Vec::new();
+    for asked in server.feed(&client.written()).expect("two calls") {
+        if let Asked::Call(_, request) = asked {
+            left.push(request.context().deadline().map(|deadline| deadline - server.now));
+        }
+    }
+    assert_eq!(left, [default, Some(Duration::from_secs(1 << 31))]);
+}

@@ -29,7 +29,7 @@ use crate::{
     buffer::WriteBuffer,
     frame::{Frame, VERSION, preface},
     hello::Hello,
-    limits::{ASSUMED_CALLS, ASSUMED_MESSAGE_SIZE, WRITE_HIGH_WATER},
+    limits::{ASSUMED_CALLS, ASSUMED_MESSAGE_SIZE, MAX_TIMEOUT, WRITE_HIGH_WATER},
     message::{self, Message, kind},
     metadata::Extras,
     payload::{Body, Payload, Span, slice},
@@ -187,7 +187,12 @@ impl<W: Default> Connection<W> {
             return Some(Transmitted::Refused(&mut self.calls.entry(slot).waiter, too_large(size, limit)));
         }
         let left = entry.deadline.map(|deadline| deadline.saturating_duration_since(now));
-        let extras = Extras { timeout: left.filter(|_| left != default_timeout), attempt: None };
+        let timeout = match (left, default_timeout) {
+            // The server would take the default for it; the longest timeout is as good as none.
+            (None, Some(_)) => Some(MAX_TIMEOUT),
+            _ => left.filter(|_| left != default_timeout),
+        };
+        let extras = Extras { timeout, attempt: None };
         let id = (!outgoing.oneway).then_some(id);
         self.output.frame(
             |out| message::write_call(out, id, outgoing.method, extras, metadata),
