@@ -23,7 +23,7 @@ use crate::{
     dispatch::Incoming,
     frame::{Frame, VERSION, preface},
     hello::Hello,
-    limits::{ASSUMED_MESSAGE_SIZE, MAX_METADATA_SIZE, MAX_METHOD_NAME},
+    limits::{ASSUMED_MESSAGE_SIZE, MAX_FRAME_SIZE, MAX_METADATA_SIZE, MAX_METHOD_NAME},
     message::{self, Message, kind},
     metadata::{self, Extras},
     payload::{Body, Payload, Span, slice},
@@ -42,10 +42,10 @@ pub struct Config {
 }
 
 impl Config {
-    /// A configuration; what is below the protocol's minimum is raised to it.
+    /// A configuration; what is outside of what the protocol allows is brought to its nearest bound.
     pub fn new(max_message_size: usize, max_calls: u32) -> Self {
         Self {
-            max_message_size: max_message_size.max(ASSUMED_MESSAGE_SIZE),
+            max_message_size: max_message_size.clamp(ASSUMED_MESSAGE_SIZE, MAX_FRAME_SIZE),
             max_calls: max_calls.max(1),
         }
     }

@@ -367,3 +367,11 @@ fn a_call_without_a_timeout_is_not_given_the_default_one() {
     }
     assert_eq!(left, [default, Some(Duration::from_secs(1 << 31))]);
 }
+
+#[test]
+fn a_limit_above_every_frame_is_read_as_the_largest_frame() {
+    // Rule 2.3: what the peer announces cannot make this end write a frame that no end accepts.
+    let config = client::Config::new(usize::MAX, None, Structs::Named);
+    assert_eq!(config.max_message_size, MAX_FRAME_SIZE);
+    assert_eq!(server::Config::new(usize::MAX, 1).max_message_size, MAX_FRAME_SIZE);
+}

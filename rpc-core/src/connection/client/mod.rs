@@ -29,7 +29,7 @@ use crate::{
     buffer::WriteBuffer,
     frame::{Frame, VERSION, preface},
     hello::Hello,
-    limits::{ASSUMED_CALLS, ASSUMED_MESSAGE_SIZE, MAX_TIMEOUT, WRITE_HIGH_WATER},
+    limits::{ASSUMED_CALLS, ASSUMED_MESSAGE_SIZE, MAX_FRAME_SIZE, MAX_TIMEOUT, WRITE_HIGH_WATER},
     message::{self, Message, kind},
     metadata::Extras,
     payload::{Body, Payload, Span, slice},
@@ -49,9 +49,9 @@ pub struct Config {
 }
 
 impl Config {
-    /// A configuration; what is below the protocol's minimum is raised to it.
+    /// A configuration; a size outside of what the protocol allows is brought to its nearest bound.
     pub fn new(max_message_size: usize, default_timeout: Option<Duration>, structs: Structs) -> Self {
-        Self { max_message_size: max_message_size.max(ASSUMED_MESSAGE_SIZE), default_timeout, structs }
+        Self { max_message_size: max_message_size.clamp(ASSUMED_MESSAGE_SIZE, MAX_FRAME_SIZE), default_timeout, structs }
     }
 }
 
