@@ -236,8 +236,7 @@ impl Connection {
             None => (Extras::default(), 0),
         };
         if self.state == State::Draining {
-            let error = Error::unavailable("the server is shutting down");
-            return Ok(self.refuse(id, error));
+            return Ok(self.refuse(id, shutting_down()));
         }
         self.accepted += 1;
         if self.calls.len() >= self.config.max_calls as usize {
@@ -275,12 +274,15 @@ impl Connection {
                 {
                     return Err(Violation::DuplicateId { id });
                 }
+                if self.state == State::Draining {
+                    return Ok(self.refuse(id, shutting_down()));
+                }
                 self.accepted += 1;
                 let limit = self.config.max_message_size;
                 Ok(self.refuse(id, request_too_large(size, limit)))
             }
             kind::NOTIFICATION | kind::NOTIFICATION_WITH_METADATA => {
-                self.accepted += 1;
+                self.accepted += u64::from(self.state != State::Draining);
                 Ok(Event::None)
             }
             _ => Err(Violation::MessageTooLarge { kind, size }),
@@ -425,6 +427,10 @@ impl Connection {
         }
         self.output.message(|out| message::write_failure(out, id, error));
     }
+}
+
+fn shutting_down() -> Error {
+    Error::unavailable("the server is shutting down")
 }
 
 fn too_many_calls(limit: u32) -> Error {

@@ -375,3 +375,20 @@ fn a_limit_above_every_frame_is_read_as_the_largest_frame() {
     assert_eq!(config.max_message_size, MAX_FRAME_SIZE);
     assert_eq!(server::Config::new(usize::MAX, 1).max_message_size, MAX_FRAME_SIZE);
 }
+
+#[test]
+fn a_server_that_drains_refuses_whatever_its_size() {
+    // Rule 9.2.
+    for size in [100, LEAST + 1] {
+        let mut server = Server::opened(server_config());
+        server.machine.go_away();
+        server.written();
+        let asked = server.feed(&framed(&call_of_size(Some(7), size))).expect("no violation");
+        assert!(asked.is_empty());
+        let refused = refusal(&server.written());
+        assert_eq!((refused.id, refused.code, refused.flags), (7, Code::Unavailable, 1));
+        assert!(server.feed(&framed(&call_of_size(None, size))).expect("no violation").is_empty());
+        assert!(server.written().is_empty());
+        assert!(server.machine.is_finished());
+    }
+}
