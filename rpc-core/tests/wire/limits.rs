@@ -392,3 +392,24 @@ fn a_server_that_drains_refuses_whatever_its_size() {
         assert!(server.machine.is_finished());
     }
 }
+
+#[test]
+fn metadata_that_a_client_lets_pass_is_accepted_by_the_server() {
+    // Whatever the protocol adds to it.
+    let mut largest = None;
+    for size in MAX_METADATA_SIZE - 64..=MAX_METADATA_SIZE {
+        let mut metadata = Metadata::new();
+        metadata.insert("k", &"v".repeat(size));
+        if metadata.check().is_ok() {
+            largest = Some(metadata);
+        }
+    }
+    let largest = largest.expect("nearly 8 KiB are allowed");
+    let mut client = Client::opened(client_config(), server_config());
+    let outgoing = client::Outgoing { metadata: Some(Arc::new(largest)), ..ping(0) };
+    client.submit(outgoing, Some(client.now + Duration::from_secs(1 << 31)));
+    client.transmit();
+    let mut server = Server::opened(server_config());
+    let asked = server.feed(&client.written()).expect("no violation");
+    assert!(matches!(asked[..], [Asked::Call(..)]), "{asked:?}");
+}
