@@ -413,3 +413,15 @@ fn metadata_that_a_client_lets_pass_is_accepted_by_the_server() {
     let asked = server.feed(&client.written()).expect("no violation");
     assert!(matches!(asked[..], [Asked::Call(..)]), "{asked:?}");
 }
+
+#[test]
+fn a_ping_flood_does_not_grow_the_output_of_an_end_that_cannot_write() {
+    // A client reads always, so this is the end that a server which never reads could fill.
+    let mut client = Client::opened(client_config(), server_config());
+    let pings = framed(&[0x93, 11, 7, 0xc0]).repeat(1 << 12);
+    for _ in 0..64 {
+        client.feed(&pings).expect("no violation");
+    }
+    let unsent = bytes::Buf::remaining(client.machine.output());
+    assert!(unsent <= (1 << 20) + 32, "{unsent} bytes");
+}

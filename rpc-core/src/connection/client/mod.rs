@@ -246,7 +246,10 @@ impl<W: Default> Connection<W> {
         match message {
             Message::Response { id, error, payload } => self.response(id, error, payload, body),
             Message::Ping { token } => {
-                self.output.message(|out| message::write_pong(out, token));
+                // A client always reads, so a server that never does could fill its memory with pongs.
+                if self.output.remaining() < WRITE_HIGH_WATER {
+                    self.output.message(|out| message::write_pong(out, token));
+                }
                 Ok(Event::None)
             }
             Message::Pong | Message::Ignored => Ok(Event::None),
