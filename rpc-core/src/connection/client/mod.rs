@@ -327,9 +327,13 @@ impl<W: Default> Connection<W> {
                 let entry = self.calls.entry(slot);
                 entry.stage = Stage::Settled;
                 let outcome = outcome.map(|start| match body {
-                    // The arguments are not needed any more: their buffer takes the next frame.
                     Some(body) => {
-                        let spare = Body::Small(entry.outgoing.arguments.take_buffer());
+                        let spare = match body {
+                            // The arguments are not needed any more: their buffer takes the next frame.
+                            Body::Small(_) => Body::Small(entry.outgoing.arguments.take_buffer()),
+                            // This frame took no buffer, so none goes in its place.
+                            Body::Large(_) => Body::default(),
+                        };
                         Payload::new(std::mem::replace(body, spare), start)
                     }
                     None => Payload::default(),
