@@ -273,7 +273,7 @@ impl<'a> Reader<'a> {
             levels[depth] -= 1;
             match self.head()? {
                 Head::Bytes(len) => self.position += len,
-                Head::Values(0) => {}
+                // An empty one is a level too.
                 Head::Values(count) => {
                     depth += 1;
                     *levels.get_mut(depth).ok_or(Malformed::Nesting)? = count;
