@@ -18,7 +18,10 @@
 
 mod calls;
 
-use std::time::{Duration, Instant};
+use std::{
+    cmp::Reverse,
+    time::{Duration, Instant},
+};
 
 use bytes::Buf;
 
@@ -443,10 +446,11 @@ impl<W: Default> Connection<W> {
         let mut remains = Remains { output: self.output.take_unsent(), calls: Vec::new() };
         let state = std::mem::replace(&mut self.state, State::Closed);
         self.in_flight = 0;
-        let slots: Vec<(u32, Stage, u64)> =
+        let mut slots: Vec<(u32, Stage, u64)> =
             self.calls.iter().map(|(slot, entry)| (slot, entry.stage, entry.ordinal)).collect();
-        // From the last to the first, so that calls that go back into the queue keep their order.
-        for (slot, stage, ordinal) in slots.into_iter().rev() {
+        // From the last that was sent to the first, so that each goes back to the front of the queue.
+        slots.sort_unstable_by_key(|(.., ordinal)| Reverse(*ordinal));
+        for (slot, stage, ordinal) in slots {
             let entry = self.calls.entry(slot);
             match (stage, state) {
                 (Stage::Cancelled, _) => remains.calls.push(self.calls.free(slot)),
@@ -466,6 +470,7 @@ impl<W: Default> Connection<W> {
                 }
             }
         }
+        self.calls.forget_ordinals();
         remains
     }
 
@@ -522,3 +527,6 @@ fn answer_too_large(size: usize, limit: usize) -> Error {
         "the answer has {size} bytes, more than the {limit} that this channel accepts; raise it with `max_message_size` on the channel's builder"
     ))
 }
+
+#[cfg(test)]
+mod tests;
