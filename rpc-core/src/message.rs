@@ -297,3 +297,6 @@ pub(crate) fn read_error(bytes: &[u8]) -> Result<Error, Malformed> {
     }
     Ok(error)
 }
+
+#[cfg(test)]
+mod tests;

@@ -263,3 +263,6 @@ pub(crate) fn read(map: &[u8]) -> Result<(Extras, MetadataRef<'_>), Malformed> {
     }
     Ok((extras, view))
 }
+
+#[cfg(test)]
+mod tests;

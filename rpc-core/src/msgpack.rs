@@ -373,3 +373,6 @@ impl<'a> Reader<'a> {
         Malformed::Type { expected, found: self.peek().map_or("the end", type_name) }
     }
 }
+
+#[cfg(test)]
+mod tests;
