@@ -47,7 +47,10 @@ fn peak<T>(run: impl FnOnce() -> T) -> (T, usize) {
 
 fn array(elements: usize, element: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
-    msgpack::write_array_len(&mut out, u32::try_from(elements).expect("a test's array is small"));
+    msgpack::write_array_len(
+        &mut out,
+        u32::try_from(elements).expect("a test's array is small"),
+    );
     out.extend(element.repeat(elements));
     out
 }
@@ -80,7 +83,11 @@ fn hostile_trees() {
     let mut highest = 0.0;
     for input in inputs {
         let (_, peak) = peak(|| Tree::decode(Encoded::whole("tree", &input)));
-        assert!(peak <= 64 * input.len() + 4096, "{peak} bytes for {} bytes", input.len());
+        assert!(
+            peak <= 64 * input.len() + 4096,
+            "{peak} bytes for {} bytes",
+            input.len()
+        );
         if input.len() > 4096 {
             highest = f64::max(highest, ratio(peak, input.len()));
         }
@@ -92,7 +99,11 @@ fn hostile_trees() {
         let input = array(elements, &[0x90]);
         let (tree, peak) = peak(|| Tree::decode(Encoded::whole("tree", &input)));
         assert_eq!(tree.expect("a tree").0.len(), elements);
-        assert!(peak <= 72 * input.len() + 4096, "{peak} bytes for {} bytes", input.len());
+        assert!(
+            peak <= 72 * input.len() + 4096,
+            "{peak} bytes for {} bytes",
+            input.len()
+        );
         moving = f64::max(moving, ratio(peak, input.len()));
     }
     println!("highest peak of a tree: {highest:.1} times its input, {moving:.1} while it moves");
@@ -110,7 +121,9 @@ fn announced_lengths() {
         (MAX_FRAME_SIZE, MAX_FRAME_SIZE),
     ] {
         let mut input = BytesMut::with_capacity(8 << 10);
-        let prefix = u32::try_from(announced).expect("a prefix can say it").to_be_bytes();
+        let prefix = u32::try_from(announced)
+            .expect("a prefix can say it")
+            .to_be_bytes();
         let ((), peak) = peak(|| {
             let mut codec = FrameCodec::new(limit);
             // The length, and then nothing for a while.
@@ -122,7 +135,10 @@ fn announced_lengths() {
                 assert!(codec.decode(&mut input).expect("no violation").is_none());
             }
         });
-        assert!(peak <= READ_AHEAD + 64, "{peak} bytes for the prefix {announced}");
+        assert!(
+            peak <= READ_AHEAD + 64,
+            "{peak} bytes for the prefix {announced}"
+        );
     }
 }
 
@@ -139,13 +155,20 @@ fn a_message_that_arrives_slowly() {
             break;
         }
         let bound = 2 * arrived + 2 * READ_AHEAD;
-        assert!(input.capacity() <= bound, "{} bytes for {arrived}", input.capacity());
+        assert!(
+            input.capacity() <= bound,
+            "{} bytes for {arrived}",
+            input.capacity()
+        );
         input.extend_from_slice(&[0; 1000][..(size - arrived).min(1000)]);
         arrived += 1000;
     }
 }
 
-fn opened() -> (client::Connection<Option<Result<usize, Error>>>, server::Connection) {
+fn opened() -> (
+    client::Connection<Option<Result<usize, Error>>>,
+    server::Connection,
+) {
     let config = server::Config::new(MAX_MESSAGE_SIZE, 1024);
     let mut server = server::Connection::new(config);
     let config = client::Config::new(MAX_MESSAGE_SIZE, None, Structs::Named);
@@ -158,7 +181,10 @@ fn opened() -> (client::Connection<Option<Result<usize, Error>>>, server::Connec
     assert!(matches!(received, Ok(server::Event::None)));
     let mut hello = take(server.output());
     hello.drain(..PREFACE_LEN);
-    assert!(matches!(client.receive(&mut whole(&hello[4..])), Ok(client::Event::None)));
+    assert!(matches!(
+        client.receive(&mut whole(&hello[4..])),
+        Ok(client::Event::None)
+    ));
     (client, server)
 }
 
@@ -176,13 +202,18 @@ fn answered(size: usize, calls: usize) {
     let mut codec = FrameCodec::new(MAX_MESSAGE_SIZE);
     let mut input = BytesMut::with_capacity(64 << 10);
     for _ in 0..calls {
-        let mut outgoing = client::Outgoing { method: "Echo.ping", ..Default::default() };
+        let mut outgoing = client::Outgoing {
+            method: "Echo.ping",
+            ..Default::default()
+        };
         outgoing.arguments.bin(&[7; 100]);
         let call = client.submit(outgoing, None, None).expect("there is room");
         assert!(client.transmit(Instant::now()).is_some());
         let request = take(client.output());
         let mut reader = msgpack::Reader::new(&request[4..]);
-        let id = (reader.array_len(), reader.unsigned(), reader.unsigned()).2.expect("an id");
+        let id = (reader.array_len(), reader.unsigned(), reader.unsigned())
+            .2
+            .expect("an id");
 
         let mut response = vec![0x94, 1];
         msgpack::write_uint(&mut response, id);
@@ -190,7 +221,10 @@ fn answered(size: usize, calls: usize) {
         msgpack::write_bin(&mut response, &vec![7; size]);
         input.extend_from_slice(&u32::try_from(response.len()).expect("small").to_be_bytes());
         input.extend_from_slice(&response);
-        let mut frame = codec.decode(&mut input).expect("no violation").expect("a whole frame");
+        let mut frame = codec
+            .decode(&mut input)
+            .expect("no violation")
+            .expect("a whole frame");
         match client.receive(&mut frame) {
             Ok(client::Event::Answered(waiter, outcome)) => {
                 *waiter = Some(outcome.map(|payload| payload.as_slice().len()));
@@ -210,7 +244,10 @@ fn large_answers() {
     for size in [10, 5000, 100_000] {
         let ((), few) = peak(|| answered(size, 10));
         let ((), many) = peak(|| answered(size, 1000));
-        assert!(many <= few + 4096, "answers of {size} bytes: {few} bytes, then {many}");
+        assert!(
+            many <= few + 4096,
+            "answers of {size} bytes: {few} bytes, then {many}"
+        );
     }
 }
 
@@ -224,7 +261,10 @@ fn large_requests() {
             msgpack::write_bin(&mut request, &[7; 5000]);
             input.extend_from_slice(&u32::try_from(request.len()).expect("small").to_be_bytes());
             input.extend_from_slice(&request);
-            let mut frame = codec.decode(&mut input).expect("no violation").expect("a whole frame");
+            let mut frame = codec
+                .decode(&mut input)
+                .expect("no violation")
+                .expect("a whole frame");
             match server.receive(&mut frame, Instant::now()) {
                 Ok(server::Event::Call(key, incoming)) => {
                     server.answer(key, Err(&Error::aborted("no")));
@@ -248,7 +288,11 @@ fn floods_of_calls() {
     let (mut client, _) = opened();
     let before = ALLOCATOR.current_usage();
     let calls: Vec<_> = (0..20_000)
-        .map(|_| client.submit(client::Outgoing::default(), None, None).expect("there is room"))
+        .map(|_| {
+            client
+                .submit(client::Outgoing::default(), None, None)
+                .expect("there is room")
+        })
         .collect();
     for call in calls {
         assert!(client.cancel(call).is_some(), "it was not sent");

@@ -27,7 +27,12 @@ fn every_hello_is_read_as_it_was_written() {
             for structs in [Structs::Named, Structs::Compact] {
                 for micros in [None, Some(1), Some(30_000_000)] {
                     let default_timeout = micros.map(Duration::from_micros);
-                    let hello = Hello { max_calls, max_message_size, structs, default_timeout };
+                    let hello = Hello {
+                        max_calls,
+                        max_message_size,
+                        structs,
+                        default_timeout,
+                    };
                     assert_eq!(read(&written(hello)), hello);
                 }
             }
@@ -45,7 +50,11 @@ fn what_is_as_if_absent_is_left_out() {
 fn a_message_limit_is_read_within_what_the_protocol_allows() {
     assert_eq!(read(&[0x81, 1, 0]).max_message_size, ASSUMED_MESSAGE_SIZE);
     let largest = [&[0x81, 1, 0xcf][..], &[0xff; 8]].concat();
-    assert_eq!(read(&largest).max_message_size, MAX_FRAME_SIZE, "no frame is larger (PROTOCOL 2.3)");
+    assert_eq!(
+        read(&largest).max_message_size,
+        MAX_FRAME_SIZE,
+        "no frame is larger (PROTOCOL 2.3)"
+    );
 }
 
 #[test]
