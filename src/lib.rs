@@ -1,4 +1,85 @@
-//! Async RPC.
+//! Async RPC on Tokio: annotate a trait, implement it, await it from another process.
+//!
+//! ```
+//! use rpc::{CallError, Server};
+//!
+//! #[derive(Debug, serde::Serialize, serde::Deserialize, thiserror::Error)]
+//! pub enum MathError {
+//!     #[error("division by zero")]
+//!     DivideByZero,
+//! }
+//!
+//! /// Arithmetic over the network.
+//! #[rpc::service]
+//! pub trait Calc {
+//!     /// Adds two numbers.
+//!     async fn add(&self, a: i64, b: i64) -> i64;
+//!     /// Divides one number by another.
+//!     async fn divide(&self, a: i64, b: i64) -> Result<i64, MathError>;
+//! }
+//!
+//! struct MyCalc;
+//!
+//! impl Calc for MyCalc {
+//!     async fn add(&self, a: i64, b: i64) -> i64 {
+//!         a + b
+//!     }
+//!     async fn divide(&self, a: i64, b: i64) -> Result<i64, MathError> {
+//!         a.checked_div(b).ok_or(MathError::DivideByZero)
+//!     }
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! // One process:
+//! let server = Server::bind("tcp://127.0.0.1:0").await?;
+//! let address = server.local_addr()?.to_string();
+//! tokio::spawn(server.serve(CalcDispatcher::new(MyCalc)));
+//!
+//! // Another:
+//! let calc = CalcClient::connect(&address).await?;
+//! assert_eq!(calc.add(2, 3).await?, 5);
+//! match calc.divide(1, 0).await {
+//!     Err(CallError::App(MathError::DivideByZero)) => {}
+//!     other => panic!("{other:?}"),
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # The parts
+//!
+//! * [`service`](macro@service) turns a trait into a stub (`CalcClient`) and a dispatcher (`CalcDispatcher`). Its page lists what a
+//!   method may look like, and every option.
+//! * [`Server`] listens and runs dispatchers. [`Server::run_until`] with [`shutdown_signal`] ends it in order.
+//! * [`Channel`] is a client's handle to a server; a stub is a typed view of it. [`Channel::builder`] has the options.
+//! * [`Call`] is one call: a future with [`timeout`](Call::timeout) and [`metadata`](Call::metadata).
+//! * [`Error`] and [`CallError`] say why a call failed; [`Context`] is what a handler may know of its call.
+//!
+//! # Where handlers run
+//!
+//! All handlers of a connection are polled in that connection's task: concurrent, not parallel. A call that is ready at once
+//! costs no task, queue or allocation. So a handler that computes for long, or blocks its thread, holds up the other calls of
+//! its connection: mark it `#[rpc(spawn)]`, and it gets a task of its own; `#[rpc(blocking)]`, and it runs on the pool for blocking
+//! work, as a plain `fn`. A client that wants more than one core for its calls opens more than one channel.
+//!
+//! # Testing
+//!
+//! `CalcClient::local(MyCalc)` is a stub whose server is in the same process, over a pipe in memory. It runs the whole protocol,
+//! so what would not survive a socket does not survive it either.
+//!
+//! # Features
+//!
+//! All are on by default; each builds alone.
+//!
+//! | feature | what it adds |
+//! |---|---|
+//! | `server` | [`Server`], [`Listener`], [`shutdown_signal`] |
+//! | `client` | [`Channel`], [`Call`], and the stubs |
+//! | `macros` | [`service`](macro@service) |
+//!
+//! The protocol is specified in `docs/PROTOCOL.md`, for clients in other languages.
+
 pub use bytes::Bytes;
 #[cfg(feature = "client")]
 pub use rpc_client::{Call, Channel, ChannelBuilder};
@@ -6,6 +87,8 @@ pub use rpc_core::{
     Address, CallError, Code, Context, Dispatcher, Error, Failure, Metadata, MetadataRef,
     MetadataValue, Origin, Peer, Value, Violation, limits,
 };
+#[cfg(feature = "macros")]
+pub use rpc_macros::service;
 #[cfg(feature = "server")]
 pub use rpc_server::{Listener, Server, ShutdownHandle, serve_stream, shutdown_signal};
 

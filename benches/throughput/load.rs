@@ -8,7 +8,7 @@ use std::{
 use rpc::Channel;
 use tokio::{net::TcpStream, task::JoinSet};
 
-use crate::{Subject, echo, service::BenchClient};
+use crate::{Subject, echo, stub::BenchClient};
 
 /// The payload of a ping in bytes.
 pub(crate) const PING_SIZE: usize = 16;

@@ -20,6 +20,7 @@ mod allocations;
 mod echo;
 mod load;
 mod service;
+mod stub;
 
 type Failure = Box<dyn Error + Send + Sync>;
 

@@ -1,9 +1,9 @@
-//! The benchmark's service, with its dispatcher and stub written by hand: what `#[rpc::service]` emits, in the open.
+//! The benchmark's service, with its dispatcher written by hand: what `#[rpc::service]` emits, in the open.
 
 use std::sync::{Arc, LazyLock};
 
 use rpc::{
-    Call, Channel, Value,
+    Value,
     __private::{Answer, Argument, Dispatcher, Method, Request, Service, Session, slots},
 };
 
@@ -36,12 +36,12 @@ impl Bench {
     }
 }
 
-static PING: Method = Method::new("ping", "").arguments(&[Argument::new("data", "&[u8]")]);
-static ECHO: Method = Method::new("echo", "").arguments(&[Argument::new("number", "u64")]);
-static YIELDING: Method = Method::new("yielding", "").arguments(&[Argument::new("number", "u64")]);
-static BORROWED: Method = Method::new("borrowed", "")
+pub(crate) static PING: Method = Method::new("ping", "").arguments(&[Argument::new("data", "&[u8]")]);
+pub(crate) static ECHO: Method = Method::new("echo", "").arguments(&[Argument::new("number", "u64")]);
+pub(crate) static YIELDING: Method = Method::new("yielding", "").arguments(&[Argument::new("number", "u64")]);
+pub(crate) static BORROWED: Method = Method::new("borrowed", "")
     .arguments(&[Argument::new("name", "&str"), Argument::new("data", "&[u8]")]);
-static ALLOCATIONS: Method = Method::new("allocations", "");
+pub(crate) static ALLOCATIONS: Method = Method::new("allocations", "");
 static METHODS: LazyLock<[Method; 5]> =
     LazyLock::new(|| [PING, ECHO, YIELDING, BORROWED, ALLOCATIONS]);
 static SERVICE: LazyLock<Service> = LazyLock::new(|| Service::new("Bench", "", &*METHODS));
@@ -110,42 +110,4 @@ async fn borrowed(service: &Bench, request: Request) -> Answer {
 async fn allocations(service: &Bench, request: Request) -> Answer {
     let result = service.allocations().await;
     request.answer::<u64>(&result)
-}
-
-/// The stub.
-#[derive(Clone)]
-pub(crate) struct BenchClient(pub(crate) Channel);
-
-impl BenchClient {
-    pub(crate) fn ping(&self, data: &[u8]) -> Call<Vec<u8>> {
-        let mut request = self.0.prepare("Bench.ping", &PING);
-        request.encoder().bin(data);
-        request.call()
-    }
-
-    pub(crate) fn echo(&self, number: u64) -> Call<u64> {
-        self.one("Bench.echo", &ECHO, number)
-    }
-
-    pub(crate) fn yielding(&self, number: u64) -> Call<u64> {
-        self.one("Bench.yielding", &YIELDING, number)
-    }
-
-    pub(crate) fn borrowed(&self, name: &str, data: &[u8]) -> Call<u64> {
-        let mut request = self.0.prepare("Bench.borrowed", &BORROWED);
-        request.encoder().str(name);
-        request.encoder().bin(data);
-        request.call()
-    }
-
-    pub(crate) fn allocations(&self) -> Call<u64> {
-        self.0.prepare("Bench.allocations", &ALLOCATIONS).call()
-    }
-
-    fn one(&self, name: &'static str, method: &'static Method, number: u64) -> Call<u64> {
-        let mut request = self.0.prepare(name, method);
-        let encoded = <u64 as Value>::encode(&number, request.encoder());
-        request.encoded("number", encoded);
-        request.call()
-    }
 }

@@ -11,26 +11,32 @@ use std::{
 };
 
 use rpc_core::{
-    Error, Failure, Metadata, Value,
+    Error, Failure, Value,
     buffer::give_buffer,
     connection::client::{CallRef, Outgoing},
     current,
     limits::MAX_TIMEOUT,
-    msgpack,
     payload::Payload,
     value::{Encoded, Encoder},
 };
 
-use crate::channel::Handle;
+use crate::{channel::Options, shared::Shared};
 
 /// A call whose arguments are being encoded; what the generated stub uses.
 #[doc(hidden)]
-#[derive(Debug)]
 pub struct Prepared {
-    pub(crate) ready: Ready,
+    channel: Arc<Options>,
+    ready: Ready,
+    error: Option<Error>,
 }
 
 impl Prepared {
+    pub(crate) fn new(channel: Arc<Options>, outgoing: Outgoing) -> Self {
+        let timeout = channel.timeout;
+        let inherited = current::inherited().deadline;
+        Self { channel, ready: Ready { outgoing, timeout, inherited }, error: None }
+    }
+
     /// What takes the next argument.
     pub fn encoder(&mut self) -> &mut Encoder {
         &mut self.ready.outgoing.arguments
@@ -43,13 +49,17 @@ impl Prepared {
                 "argument \"{name}\" cannot be encoded: {}",
                 error.message()
             ));
-            self.ready.error.get_or_insert(error.not_started(true));
+            self.error.get_or_insert(error.not_started(true));
         }
     }
 
     /// The call.
     pub fn call<T, E>(self) -> Call<T, E> {
-        Call { stage: Stage::Ready(self.ready), answer: PhantomData }
+        let stage = match self.error {
+            None => Stage::Ready(self.ready),
+            Some(error) => Stage::Failed(error),
+        };
+        Call { course: Course { channel: self.channel, stage }, answer: PhantomData }
     }
 }
 
@@ -67,100 +77,78 @@ impl Prepared {
 /// at the server, if it still runs.
 #[must_use = "a call is sent when it is awaited"]
 pub struct Call<T, E = Error> {
-    stage: Stage,
+    course: Course,
     answer: PhantomData<fn() -> (T, E)>,
 }
 
+/// What of a call does not depend on its types. Dropping it cancels a call that was submitted.
+struct Course {
+    channel: Arc<Options>,
+    stage: Stage,
+}
+
 enum Stage {
+    /// It was not polled.
     Ready(Ready),
-    Waiting(Waiting),
+    /// It cannot be sent.
+    Failed(Error),
+    /// It was sent, or waits for its turn.
+    Submitted(CallRef),
     Done,
 }
 
 /// What a call is before it is sent.
-#[derive(Debug)]
-pub(crate) struct Ready {
-    pub(crate) handle: Arc<Handle>,
-    pub(crate) outgoing: Outgoing,
-    pub(crate) timeout: Option<Duration>,
+struct Ready {
+    outgoing: Outgoing,
+    timeout: Duration,
     /// The deadline of the handler that made the call.
-    pub(crate) inherited: Option<Instant>,
-    pub(crate) error: Option<Error>,
+    inherited: Option<Instant>,
+}
+
+impl Course {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Payload, Error>> {
+        let shared = self.channel.shared();
+        match &mut self.stage {
+            Stage::Submitted(call) => {
+                let Some(outcome) = shared.poll(*call, cx.waker()) else {
+                    return Poll::Pending;
+                };
+                self.stage = Stage::Done;
+                Poll::Ready(outcome)
+            }
+            Stage::Ready(ready) => {
+                let submitted = ready.submit(shared, cx);
+                let (stage, polled) = match submitted {
+                    Ok(Some(call)) => (Stage::Submitted(call), Poll::Pending),
+                    Ok(None) => (Stage::Done, Poll::Ready(Ok(Payload::nil()))),
+                    Err(error) => (Stage::Done, Poll::Ready(Err(error))),
+                };
+                self.stage = stage;
+                polled
+            }
+            Stage::Failed(_) | Stage::Done => match mem::replace(&mut self.stage, Stage::Done) {
+                Stage::Failed(error) => Poll::Ready(Err(error)),
+                _ => Poll::Ready(Err(Error::internal("the call was polled after it had completed"))),
+            },
+        }
+    }
 }
 
 impl Ready {
-    pub(crate) fn new(
-        handle: Arc<Handle>,
-        mut outgoing: Outgoing,
-        arguments: usize,
-        timeout: Option<Duration>,
-    ) -> Self {
-        let count = u32::try_from(arguments).unwrap_or(u32::MAX);
-        msgpack::write_array_len(outgoing.arguments.buffer(), count);
-        let inherited = current::inherited().deadline;
-        Self { handle, outgoing, timeout, inherited, error: None }
-    }
-
-    /// Hands the call to its channel.
-    fn submit(mut self, cx: &mut Context<'_>) -> Result<Option<Waiting>, Error> {
-        if let Some(error) = self.error.take() {
-            return Err(error);
-        }
+    /// Hands the call to its channel; `None` where there will be no answer.
+    fn submit(&mut self, shared: &Shared, cx: &mut Context<'_>) -> Result<Option<CallRef>, Error> {
         if let Some(metadata) = &self.outgoing.metadata {
             metadata.check()?;
         }
-        let now = tokio::time::Instant::now().into_std();
-        let deadline = self.timeout.map(|timeout| now + timeout.min(MAX_TIMEOUT));
-        let deadline = deadline.into_iter().chain(self.inherited).min();
-        if deadline.is_some_and(|deadline| deadline <= now) {
-            let error = Error::deadline_exceeded("the deadline had passed before the call was sent");
-            return Err(error.not_started(true));
-        }
-        let Self { handle, outgoing, .. } = self;
-        let call = handle.shared().submit(outgoing, deadline, now, cx.waker().clone())?;
-        Ok(call.map(|call| Waiting { handle, call, is_over: false }))
+        let timeout = self.timeout.min(MAX_TIMEOUT);
+        shared.submit(&mut self.outgoing, timeout, self.inherited, cx.waker().clone())
     }
 }
 
-/// A call that was sent, or waits for its turn. Dropping it cancels the call.
-struct Waiting {
-    handle: Arc<Handle>,
-    call: CallRef,
-    is_over: bool,
-}
-
-impl Drop for Waiting {
+impl Drop for Course {
     fn drop(&mut self) {
-        if !self.is_over {
-            self.handle.shared().cancel(self.call);
-        }
-    }
-}
-
-impl Stage {
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Payload, Error>> {
-        if let Self::Ready(_) = self
-            && let Self::Ready(ready) = mem::replace(self, Self::Done)
-        {
-            return match ready.submit(cx) {
-                Ok(Some(waiting)) => {
-                    *self = Self::Waiting(waiting);
-                    Poll::Pending
-                }
-                Ok(None) => Poll::Ready(Ok(Payload::nil())),
-                Err(error) => Poll::Ready(Err(error)),
-            };
-        }
-        let Self::Waiting(waiting) = self else {
-            return Poll::Ready(Err(Error::internal("the call was polled after it had completed")));
-        };
-        match waiting.handle.shared().poll(waiting.call, cx.waker()) {
-            None => Poll::Pending,
-            Some(outcome) => {
-                waiting.is_over = true;
-                *self = Self::Done;
-                Poll::Ready(outcome)
-            }
+        if let Stage::Submitted(call) = self.stage {
+            self.channel.shared().cancel(call);
         }
     }
 }
@@ -170,8 +158,8 @@ impl<T, E> Call<T, E> {
     /// for its answer. Replaces the channel's timeout (30 s by default). A call that a handler makes ends no later than the
     /// handler's own deadline in any case.
     pub fn timeout(mut self, timeout: Duration) -> Self {
-        if let Stage::Ready(ready) = &mut self.stage {
-            ready.timeout = Some(timeout);
+        if let Stage::Ready(ready) = &mut self.course.stage {
+            ready.timeout = timeout;
         }
         self
     }
@@ -180,9 +168,8 @@ impl<T, E> Call<T, E> {
     ///
     /// Metadata above 8 KiB fails the call with `resource_exhausted`.
     pub fn metadata(mut self, key: &str, value: &str) -> Self {
-        if let Stage::Ready(ready) = &mut self.stage {
-            let metadata = ready.outgoing.metadata.get_or_insert_with(|| Arc::new(Metadata::new()));
-            Arc::make_mut(metadata).insert(key, value);
+        if let Stage::Ready(ready) = &mut self.course.stage {
+            Arc::make_mut(ready.outgoing.metadata.get_or_insert_default()).insert(key, value);
         }
         self
     }
@@ -192,7 +179,7 @@ impl<T: Value, E: Failure> Future for Call<T, E> {
     type Output = Result<T, E::Caller>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        Poll::Ready(match std::task::ready!(self.stage.poll(cx)) {
+        Poll::Ready(match std::task::ready!(self.course.poll(cx)) {
             Ok(payload) => decode::<T>(payload).map_err(E::Caller::from),
             Err(error) => Err(E::from_error(error)),
         })
@@ -212,12 +199,13 @@ fn decode<T: Value>(payload: Payload) -> Result<T, Error> {
 
 impl<T, E> fmt::Debug for Call<T, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.stage {
+        match &self.course.stage {
             Stage::Ready(ready) => {
                 f.debug_struct("Call").field("method", &ready.outgoing.method).finish_non_exhaustive()
             }
-            Stage::Waiting(_) => f.write_str("Call(sent)"),
-            Stage::Done => f.write_str("Call(done)"),
+            Stage::Failed(_) | Stage::Submitted(_) | Stage::Done => {
+                f.debug_struct("Call").finish_non_exhaustive()
+            }
         }
     }
 }

@@ -7,13 +7,13 @@ use rpc_core::{
     buffer::take_buffer,
     connection::client::{Config, Connection, Outgoing},
     description::Method,
-    limits,
+    limits, msgpack,
     value::Encoder,
 };
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::{
-    call::{Prepared, Ready},
+    call::Prepared,
     driver::{Connector, Driver},
     shared::{Shared, Status},
     transport::Transport,
@@ -26,32 +26,30 @@ use crate::{
 ///
 /// The options of a handle ([`timeout`](Self::timeout), [`metadata`](Self::metadata)) are its own, not its clones'.
 #[derive(Clone)]
-pub struct Channel {
+pub struct Channel(Arc<Options>);
+
+/// A channel, and what the calls that are made through one handle begin with.
+#[derive(Clone)]
+pub(crate) struct Options {
     handle: Arc<Handle>,
-    timeout: Option<Duration>,
+    pub(crate) timeout: Duration,
     metadata: Option<Arc<Metadata>>,
     structs: Structs,
 }
 
-/// What all handles and calls of a channel hold; when the last is dropped, the channel's task ends.
-pub(crate) struct Handle(Arc<Shared>);
-
-impl Handle {
+impl Options {
     pub(crate) fn shared(&self) -> &Shared {
-        &self.0
+        &self.handle.0
     }
 }
+
+/// What all handles and calls of a channel hold; when the last is dropped, the channel's task ends.
+struct Handle(Arc<Shared>);
 
 impl Drop for Handle {
     fn drop(&mut self) {
         self.0.lock().is_abandoned = true;
         self.0.wake();
-    }
-}
-
-impl fmt::Debug for Handle {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Handle")
     }
 }
 
@@ -90,35 +88,32 @@ impl Channel {
     /// A handle whose calls have this timeout instead of 30 s.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = Some(timeout);
+        Arc::make_mut(&mut self.0).timeout = timeout;
         self
     }
 
     /// A handle whose calls send this key and text along.
     #[must_use]
     pub fn metadata(mut self, key: &str, value: &str) -> Self {
-        let metadata = self.metadata.get_or_insert_with(|| Arc::new(Metadata::new()));
-        Arc::make_mut(metadata).insert(key, value);
+        let options = Arc::make_mut(&mut self.0);
+        Arc::make_mut(options.metadata.get_or_insert_default()).insert(key, value);
         self
     }
 
     /// Begins a call; what the generated stub uses.
     #[doc(hidden)]
     pub fn prepare(&self, name: &'static str, method: &'static Method) -> Prepared {
-        let outgoing = Outgoing {
-            method: name,
-            arguments: Encoder::with_buffer(take_buffer(), self.structs),
-            metadata: self.metadata.clone(),
-            oneway: method.oneway,
-        };
-        let ready =
-            Ready::new(Arc::clone(&self.handle), outgoing, method.arguments.len(), self.timeout);
-        Prepared { ready }
+        let mut arguments = Encoder::with_buffer(take_buffer(), self.0.structs);
+        let count = u32::try_from(method.arguments.len()).unwrap_or(u32::MAX);
+        msgpack::write_array_len(arguments.buffer(), count);
+        let metadata = self.0.metadata.clone();
+        let outgoing = Outgoing { method: name, arguments, metadata, oneway: method.oneway };
+        Prepared::new(Arc::clone(&self.0), outgoing)
     }
 
     /// Waits until the server has introduced itself, or the attempt failed.
     async fn opened(self) -> Result<Self, Error> {
-        let shared = self.handle.shared();
+        let shared = self.0.shared();
         shared.lock().is_wanted = true;
         shared.wake();
         poll_fn(|cx| {
@@ -141,8 +136,8 @@ impl Channel {
 impl fmt::Debug for Channel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Channel")
-            .field("timeout", &self.timeout)
-            .field("metadata", &self.metadata)
+            .field("timeout", &self.0.timeout)
+            .field("metadata", &self.0.metadata)
             .finish_non_exhaustive()
     }
 }
@@ -228,11 +223,11 @@ impl ChannelBuilder {
             self.connect_timeout,
         );
         tokio::spawn(driver);
-        Channel {
+        Channel(Arc::new(Options {
             handle: Arc::new(Handle(shared)),
-            timeout: Some(self.timeout),
+            timeout: self.timeout,
             metadata: None,
             structs: self.structs,
-        }
+        }))
     }
 }

@@ -264,6 +264,7 @@ impl Driver {
             self.woken.append(&mut state.watchers);
         }
         state.transmit(now, &mut self.woken);
+        state.batch = self.woken.len();
         let is_finished = state.machine.is_finished();
         if let Some(violation) = &violation {
             state.machine.violated(violation);
@@ -375,7 +376,7 @@ impl Future for Driver {
         this.shared.register(cx.waker());
         {
             let mut state = this.shared.lock();
-            state.is_woken = false;
+            state.woken_at = None;
             if state.is_abandoned {
                 return Poll::Ready(());
             }
@@ -416,7 +417,7 @@ impl Connected {
                 if state.machine.in_flight() > 1 && !self.is_deferred {
                     state.link = Link::Idle(writer);
                     // Until the next turn nobody need wake this task for more output.
-                    state.is_woken = true;
+                    state.woken_at = Some(std::time::Instant::now());
                     drop(state);
                     self.is_deferred = true;
                     cx.waker().wake_by_ref();

@@ -8,9 +8,10 @@
 //! holds the lock may send from its front; [`Link::Writing`] means that the task holds bytes that go first.
 
 use std::{
+    mem,
     sync::{Mutex, MutexGuard, PoisonError},
     task::Waker,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use bytes::Buf;
@@ -73,8 +74,10 @@ pub(crate) struct State {
     pub(crate) is_abandoned: bool,
     /// Until when the task sleeps.
     pub(crate) sleeping_until: Option<Instant>,
-    /// The task was woken and has not run yet.
-    pub(crate) is_woken: bool,
+    /// How many callers the last batch of answers woke: they will call again together.
+    pub(crate) batch: usize,
+    /// When the task was woken, if it has not run since.
+    pub(crate) woken_at: Option<Instant>,
     /// Why the task is gone; every call fails with this.
     pub(crate) ended: Option<Error>,
 }
@@ -94,7 +97,8 @@ impl Shared {
             is_wanted: false,
             is_abandoned: false,
             sleeping_until: None,
-            is_woken: false,
+            batch: 0,
+            woken_at: None,
             ended: None,
         };
         Self { state: Mutex::new(state), task: AtomicWaker::new() }
@@ -116,30 +120,35 @@ impl Shared {
 
     /// Hands a call in, and sends it if it is its turn. The answer to it wakes `waker`.
     ///
+    /// The call ends `timeout` from now, or when the call that made it does.
+    ///
     /// # Errors
     ///
     /// What makes the call impossible. `Ok(None)`: it was a one-way call and is accepted.
     pub(crate) fn submit(
         &self,
-        outgoing: Outgoing,
-        deadline: Option<Instant>,
-        now: Instant,
+        outgoing: &mut Outgoing,
+        timeout: Duration,
+        inherited: Option<Instant>,
         waker: Waker,
     ) -> Result<Option<CallRef>, Error> {
-        let waiter = Waiter { waker: Some(waker), outcome: None };
+        let mut waiter = Waiter { waker: Some(waker), outcome: None };
         let mut guard = self.lock();
         let state = &mut *guard;
-        if let Some(error) = &state.ended {
-            let error = error.clone();
-            drop(guard);
-            drop((outgoing, waiter));
-            return Err(error);
-        }
-        let call = match state.machine.submit(outgoing, deadline, waiter) {
+        let now = state.now();
+        let deadline = inherited.map_or(now + timeout, |inherited| inherited.min(now + timeout));
+        let submitted = if let Some(error) = &state.ended {
+            Err((error.clone(), mem::take(&mut waiter)))
+        } else if deadline <= now {
+            let error = Error::deadline_exceeded("the deadline had passed before the call was sent");
+            Err((error.not_started(true), mem::take(&mut waiter)))
+        } else {
+            state.machine.submit(outgoing, Some(deadline), mem::take(&mut waiter))
+        };
+        let call = match submitted {
             Ok(call) => call,
-            Err((error, outgoing, waiter)) => {
+            Err((error, _waiter)) => {
                 drop(guard);
-                drop((outgoing, waiter));
                 return Err(error);
             }
         };
@@ -150,7 +159,7 @@ impl Shared {
         if let Some(outcome) = state.machine.waiter(call).outcome.take() {
             settled = Some((outcome, state.machine.release(call)));
         }
-        let wakes_task = state.wakes_task();
+        let wakes_task = state.wakes_task(now);
         drop(guard);
         if wakes_task {
             self.wake();
@@ -195,7 +204,8 @@ impl Shared {
         let mut guard = self.lock();
         let remains = guard.machine.cancel(call);
         guard.write_directly();
-        let wakes_task = guard.wakes_task();
+        let now = guard.now();
+        let wakes_task = guard.wakes_task(now);
         drop(guard);
         drop(remains);
         if wakes_task {
@@ -219,7 +229,7 @@ impl State {
 
     /// Sends the output at once, for a caller that is alone: there is nobody to share a write with.
     fn write_directly(&mut self) {
-        if self.machine.in_flight() > 1 {
+        if self.machine.in_flight() > 1 || self.batch > 1 {
             return;
         }
         if let Link::Idle(Some(writer)) = &self.link {
@@ -231,9 +241,14 @@ impl State {
         }
     }
 
+    /// The time. Callers that come while the task is about to run share one look at the clock.
+    fn now(&self) -> Instant {
+        self.woken_at.unwrap_or_else(|| tokio::time::Instant::now().into_std())
+    }
+
     /// Whether the task has something to do and does not know it yet.
-    pub(crate) fn wakes_task(&mut self) -> bool {
-        if self.is_woken {
+    fn wakes_task(&mut self, now: Instant) -> bool {
+        if self.woken_at.is_some() {
             return false;
         }
         let has_output = matches!(self.link, Link::Idle(_)) && self.machine.output().has_remaining();
@@ -245,7 +260,8 @@ impl State {
         let wants_connection = matches!(self.link, Link::Down)
             && matches!(self.status, Status::Idle | Status::Failed(_))
             && (self.machine.has_queued() || self.is_wanted);
-        self.is_woken = has_output || is_late || wants_connection || self.is_abandoned;
-        self.is_woken
+        let wakes = has_output || is_late || wants_connection;
+        self.woken_at = wakes.then_some(now);
+        wakes
     }
 }

@@ -37,6 +37,9 @@ impl WriteBuffer {
         head(&mut self.tail);
         let size = self.tail.len() - start - 4 + payload.len();
         self.set_length(start, size);
+        if let Some(run) = payload.as_run() {
+            return self.tail.extend_from_slice(run);
+        }
         for piece in payload.pieces() {
             match piece {
                 Piece::Run(run) => self.tail.extend_from_slice(run),

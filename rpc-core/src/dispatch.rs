@@ -151,9 +151,9 @@ pub struct Incoming {
 }
 
 impl Incoming {
-    /// The method's full name, such as `Calc.add`.
-    pub fn method(&self) -> &str {
-        std::str::from_utf8(crate::payload::slice(self.payload.body(), &self.method)).unwrap_or_default()
+    /// The method's full name, such as `Calc.add`. It may be anything, until it is found among the names that exist.
+    pub fn method(&self) -> &[u8] {
+        crate::payload::slice(self.payload.body(), &self.method)
     }
 
     /// When the call expires.
@@ -222,14 +222,30 @@ impl Request {
     }
 
     /// Ends the call with a result.
-    pub fn answer<T: Value>(mut self, result: &T) -> Answer {
-        match T::encode(result, &mut self.0.output) {
+    pub fn answer<T: Value>(self, result: &T) -> Answer {
+        self.answer_with(|encoder| T::encode(result, encoder))
+    }
+
+    /// Ends the call with the one value that `encode` appends.
+    ///
+    /// The generated code names the result's type in there, so that a type without [`Value`] is an error about
+    /// the type, not about a bound of this function.
+    pub fn answer_with(
+        mut self,
+        encode: impl FnOnce(&mut Encoder) -> Result<(), Error>,
+    ) -> Answer {
+        match encode(&mut self.0.output) {
             Ok(()) => Answer(self.0),
             Err(error) => self.fail(Error::internal(format!(
                 "the result cannot be encoded: {}",
                 error.message()
             ))),
         }
+    }
+
+    /// How structs are written in the answer.
+    pub fn structs(&self) -> Structs {
+        self.0.output.structs()
     }
 
     /// Ends a one-way call, or one whose result is nothing.

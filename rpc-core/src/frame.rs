@@ -8,7 +8,7 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 use tokio_util::codec::{Decoder, Encoder};
 
 use crate::{
-    limits::{MAX_FRAME_SIZE, READ_AHEAD, SMALL_PAYLOAD},
+    limits::{ASSUMED_MESSAGE_SIZE, MAX_FRAME_SIZE, READ_AHEAD, SMALL_PAYLOAD},
     payload::Body,
     violation::Violation,
 };
@@ -91,10 +91,10 @@ enum State {
 const OVERSIZED_HEAD: usize = 5 + 9 + 9;
 
 impl FrameCodec {
-    /// A codec that accepts messages of up to this many bytes.
+    /// A codec that accepts messages of up to this many bytes, from 64 KiB to 1 GiB (PROTOCOL 1.6, 2.3).
     pub fn new(max_message_size: usize) -> Self {
         Self {
-            max_message_size: max_message_size.min(MAX_FRAME_SIZE),
+            max_message_size: max_message_size.clamp(ASSUMED_MESSAGE_SIZE, MAX_FRAME_SIZE),
             state: State::Prefix,
             spares: Vec::new(),
         }
@@ -135,7 +135,33 @@ impl Decoder for FrameCodec {
     type Item = Frame;
     type Error = FrameError;
 
+    #[inline]
     fn decode(&mut self, source: &mut BytesMut) -> Result<Option<Frame>, FrameError> {
+        // What nearly every frame is: small, and there as a whole.
+        if let State::Prefix = self.state
+            && let Some((prefix, rest)) = source.split_first_chunk::<PREFIX_LEN>()
+            && let size @ 1..=SMALL_PAYLOAD = u32::from_be_bytes(*prefix) as usize
+            && let Some(message) = rest.get(..size)
+        {
+            let mut buffer = self.spares.pop().unwrap_or_default();
+            buffer.clear();
+            buffer.extend_from_slice(message);
+            source.advance(PREFIX_LEN + size);
+            return Ok(Some(Frame::Whole(Body::Small(buffer))));
+        }
+        self.decode_slowly(source)
+    }
+
+    fn decode_eof(&mut self, source: &mut BytesMut) -> Result<Option<Frame>, FrameError> {
+        match self.decode(source)? {
+            None if !source.is_empty() || !self.is_at_boundary() => Err(Violation::Truncated.into()),
+            frame => Ok(frame),
+        }
+    }
+}
+
+impl FrameCodec {
+    fn decode_slowly(&mut self, source: &mut BytesMut) -> Result<Option<Frame>, FrameError> {
         loop {
             match self.state {
                 State::Prefix => {
@@ -185,13 +211,6 @@ impl Decoder for FrameCodec {
                     self.state = State::Prefix;
                 }
             }
-        }
-    }
-
-    fn decode_eof(&mut self, source: &mut BytesMut) -> Result<Option<Frame>, FrameError> {
-        match self.decode(source)? {
-            None if !source.is_empty() || !self.is_at_boundary() => Err(Violation::Truncated.into()),
-            frame => Ok(frame),
         }
     }
 }

@@ -144,7 +144,7 @@ pub(crate) fn oversized(head_bytes: &[u8]) -> Result<(u64, Option<u32>), Violati
 }
 
 fn call(reader: &mut Reader<'_>, id: Option<u32>, with_metadata: bool) -> Result<Message, Violation> {
-    let name = part("the method", reader.str())?;
+    let name = part("the method", reader.str_bytes())?;
     let end = position(reader);
     // The name is the last thing that was read, whatever the width of its head.
     let method = end - u32::try_from(name.len()).unwrap_or(0)..end;

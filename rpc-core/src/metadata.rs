@@ -3,7 +3,7 @@
 //! [`Metadata`] is owned and collects what a caller sets; [`MetadataRef`] is a view over the bytes of a received
 //! frame, which were checked when the frame was. Both hold the entries as they stand on the wire
 //! (PROTOCOL 7), so that neither parsing nor sending allocates. The size is bounded by
-//! [`MAX_METADATA_SIZE`](crate::limits::MAX_METADATA_SIZE).
+//! [`MAX_METADATA_SIZE`].
 
 use std::{fmt, time::Duration};
 

@@ -2,7 +2,7 @@
 //!
 //! The writers append to a `Vec<u8>` and cannot fail. The [`Reader`] walks a borrowed slice, allocates
 //! nothing, and trusts no count: [`Reader::skip`] accepts an announced count only if that many bytes are
-//! left, walks every element, and stops at [`MAX_NESTING`](crate::limits::MAX_NESTING). serde sees a payload
+//! left, walks every element, and stops at [`MAX_NESTING`]. serde sees a payload
 //! only after that walk, so that what it allocates is bounded by what really arrived (PROTOCOL 3.5, 3.6).
 //! Integers are accepted in every width, as the MessagePack specification asks of a reader.
 
@@ -63,8 +63,13 @@ pub(crate) fn type_name(first: u8) -> &'static str {
 }
 
 /// Appends an unsigned integer in its shortest form.
+#[inline]
 pub fn write_uint(out: &mut Vec<u8>, value: u64) {
-    infallible(rmp::encode::write_uint(out, value));
+    match value {
+        // The most frequent one: types, codes, small ids.
+        0..=0x7f => out.push(value.to_le_bytes()[0]),
+        _ => infallible(rmp::encode::write_uint(out, value)),
+    }
 }
 
 /// Appends a string.
@@ -102,57 +107,58 @@ fn infallible<T, E>(result: Result<T, E>) {
     debug_assert!(result.is_ok(), "a Vec<u8> takes every byte");
 }
 
-/// The head of one value: what it is, and what follows.
-enum Head {
-    /// A value without a body, or with a body of this many bytes.
-    Bytes(usize),
-    /// This many values follow.
-    Values(u64),
-}
-
 /// Walks over MessagePack values in a slice.
 #[derive(Clone, Debug)]
 pub struct Reader<'a> {
-    bytes: &'a [u8],
-    position: usize,
+    rest: &'a [u8],
+    len: usize,
 }
 
 impl<'a> Reader<'a> {
     /// A reader at the start of `bytes`.
     pub fn new(bytes: &'a [u8]) -> Self {
-        Self { bytes, position: 0 }
+        Self { rest: bytes, len: bytes.len() }
     }
 
     /// How many bytes have been read.
     pub fn position(&self) -> usize {
-        self.position
+        self.len - self.rest.len()
     }
 
     /// The bytes that have not been read.
     pub fn rest(&self) -> &'a [u8] {
-        &self.bytes[self.position..]
+        self.rest
     }
 
     /// Whether the next value is nil; takes it if so.
     pub fn take_nil(&mut self) -> bool {
-        let is_nil = self.peek() == Some(Marker::Null.to_u8());
-        self.position += usize::from(is_nil);
-        is_nil
+        match self.rest {
+            [0xc0, rest @ ..] => {
+                self.rest = rest;
+                true
+            }
+            _ => false,
+        }
     }
 
     /// The first byte of the next value.
     pub fn peek(&self) -> Option<u8> {
-        self.bytes.get(self.position).copied()
+        self.rest.first().copied()
     }
 
     /// Whether the next value is a map.
     pub fn at_map(&self) -> bool {
-        self.peek().is_some_and(|byte| matches!(byte, 0x80..=0x8f | 0xde | 0xdf))
+        matches!(self.rest, [0x80..=0x8f | 0xde | 0xdf, ..])
     }
 
     /// Whether the next value is a string.
     pub fn at_str(&self) -> bool {
-        self.peek().is_some_and(|byte| matches!(byte, 0xa0..=0xbf | 0xd9..=0xdb))
+        matches!(self.rest, [0xa0..=0xbf | 0xd9..=0xdb, ..])
+    }
+
+    /// Whether the next value is an array or a map.
+    fn at_container(&self) -> bool {
+        matches!(self.rest, [0x80..=0x9f | 0xdc..=0xdf, ..])
     }
 
     /// The head of an array: how many values follow.
@@ -160,14 +166,16 @@ impl<'a> Reader<'a> {
     /// # Errors
     ///
     /// Any [`Malformed`]; the position is then where the value began, or behind its head.
+    #[inline]
     pub fn array_len(&mut self) -> Result<u32, Malformed> {
-        let start = self.position;
-        let len = match Marker::from_u8(self.byte()?) {
-            Marker::FixArray(len) => u64::from(len),
-            Marker::Array16 => self.uint(2)?,
-            Marker::Array32 => self.uint(4)?,
-            _ => return Err(self.mismatch(start, "an array")),
+        let (first, rest) = self.first()?;
+        let (len, rest) = match first {
+            0x90..=0x9f => (u64::from(first & 0x0f), rest),
+            0xdc => uint::<2>(rest)?,
+            0xdd => uint::<4>(rest)?,
+            _ => return Err(self.mismatch("an array")),
         };
+        self.rest = rest;
         self.counted(len, len)
     }
 
@@ -176,14 +184,16 @@ impl<'a> Reader<'a> {
     /// # Errors
     ///
     /// Any [`Malformed`].
+    #[inline]
     pub fn map_len(&mut self) -> Result<u32, Malformed> {
-        let start = self.position;
-        let len = match Marker::from_u8(self.byte()?) {
-            Marker::FixMap(len) => u64::from(len),
-            Marker::Map16 => self.uint(2)?,
-            Marker::Map32 => self.uint(4)?,
-            _ => return Err(self.mismatch(start, "a map")),
+        let (first, rest) = self.first()?;
+        let (len, rest) = match first {
+            0x80..=0x8f => (u64::from(first & 0x0f), rest),
+            0xde => uint::<2>(rest)?,
+            0xdf => uint::<4>(rest)?,
+            _ => return Err(self.mismatch("a map")),
         };
+        self.rest = rest;
         self.counted(len, len * 2)
     }
 
@@ -192,27 +202,30 @@ impl<'a> Reader<'a> {
     /// # Errors
     ///
     /// Any [`Malformed`].
+    #[inline]
     pub fn unsigned(&mut self) -> Result<u64, Malformed> {
-        let start = self.position;
-        match Marker::from_u8(self.byte()?) {
-            Marker::FixPos(value) => Ok(u64::from(value)),
-            Marker::U8 => self.uint(1),
-            Marker::U16 => self.uint(2),
-            Marker::U32 => self.uint(4),
-            Marker::U64 => self.uint(8),
-            marker @ (Marker::I8 | Marker::I16 | Marker::I32 | Marker::I64) => {
-                let width = match marker {
-                    Marker::I8 => 1,
-                    Marker::I16 => 2,
-                    Marker::I32 => 4,
-                    _ => 8,
-                };
-                let value = self.uint(width)?;
-                let negative = value >> (width * 8 - 1) != 0;
-                if negative { Err(self.mismatch(start, "an unsigned integer")) } else { Ok(value) }
-            }
-            _ => Err(self.mismatch(start, "an unsigned integer")),
-        }
+        let (first, rest) = self.first()?;
+        let (value, rest) = match first {
+            0..=0x7f => (u64::from(first), rest),
+            0xcc => uint::<1>(rest)?,
+            0xcd => uint::<2>(rest)?,
+            0xce => uint::<4>(rest)?,
+            0xcf => uint::<8>(rest)?,
+            0xd0..=0xd3 => self.not_negative(first, rest)?,
+            _ => return Err(self.mismatch("an unsigned integer")),
+        };
+        self.rest = rest;
+        Ok(value)
+    }
+
+    fn not_negative(&self, first: u8, rest: &'a [u8]) -> Result<(u64, &'a [u8]), Malformed> {
+        let ((value, rest), bits) = match first {
+            0xd0 => (uint::<1>(rest)?, 8),
+            0xd1 => (uint::<2>(rest)?, 16),
+            0xd2 => (uint::<4>(rest)?, 32),
+            _ => (uint::<8>(rest)?, 64),
+        };
+        if value >> (bits - 1) == 0 { Ok((value, rest)) } else { Err(self.mismatch("an unsigned integer")) }
     }
 
     /// A string.
@@ -220,16 +233,27 @@ impl<'a> Reader<'a> {
     /// # Errors
     ///
     /// Any [`Malformed`].
+    #[inline]
     pub fn str(&mut self) -> Result<&'a str, Malformed> {
-        let start = self.position;
-        let len = match Marker::from_u8(self.byte()?) {
-            Marker::FixStr(len) => u64::from(len),
-            Marker::Str8 => self.uint(1)?,
-            Marker::Str16 => self.uint(2)?,
-            Marker::Str32 => self.uint(4)?,
-            _ => return Err(self.mismatch(start, "a string")),
+        std::str::from_utf8(self.str_bytes()?).map_err(|_| Malformed::Utf8)
+    }
+
+    /// The bytes of a string, which need not be UTF-8.
+    ///
+    /// # Errors
+    ///
+    /// Any [`Malformed`].
+    #[inline]
+    pub(crate) fn str_bytes(&mut self) -> Result<&'a [u8], Malformed> {
+        let (first, rest) = self.first()?;
+        let (len, rest) = match first {
+            0xa0..=0xbf => (u64::from(first & 0x1f), rest),
+            0xd9 => uint::<1>(rest)?,
+            0xda => uint::<2>(rest)?,
+            0xdb => uint::<4>(rest)?,
+            _ => return Err(self.mismatch("a string")),
         };
-        std::str::from_utf8(self.take(len)?).map_err(|_| Malformed::Utf8)
+        self.take(len, rest)
     }
 
     /// A byte string; a string counts too, as the MessagePack of older libraries has only those.
@@ -237,16 +261,17 @@ impl<'a> Reader<'a> {
     /// # Errors
     ///
     /// Any [`Malformed`].
+    #[inline]
     pub fn bin(&mut self) -> Result<&'a [u8], Malformed> {
-        let start = self.position;
-        let len = match Marker::from_u8(self.byte()?) {
-            Marker::FixStr(len) => u64::from(len),
-            Marker::Bin8 | Marker::Str8 => self.uint(1)?,
-            Marker::Bin16 | Marker::Str16 => self.uint(2)?,
-            Marker::Bin32 | Marker::Str32 => self.uint(4)?,
-            _ => return Err(self.mismatch(start, "bytes")),
+        let (first, rest) = self.first()?;
+        let (len, rest) = match first {
+            0xa0..=0xbf => (u64::from(first & 0x1f), rest),
+            0xc4 | 0xd9 => uint::<1>(rest)?,
+            0xc5 | 0xda => uint::<2>(rest)?,
+            0xc6 | 0xdb => uint::<4>(rest)?,
+            _ => return Err(self.mismatch("bytes")),
         };
-        self.take(len)
+        self.take(len, rest)
     }
 
     /// Walks over one whole value, whatever it is, and returns its bytes.
@@ -254,14 +279,14 @@ impl<'a> Reader<'a> {
     /// # Errors
     ///
     /// Any [`Malformed`]: a count that cannot be true, a value that is cut, or nesting that is too deep.
+    #[inline]
     pub fn skip(&mut self) -> Result<&'a [u8], Malformed> {
-        let start = self.position;
-        match self.head()? {
-            Head::Bytes(len) => self.position += len,
-            Head::Values(0) => {}
-            Head::Values(count) => self.skip_nested(count)?,
+        let start = self.rest;
+        let count = self.head()?;
+        if count > 0 {
+            self.skip_nested(count)?;
         }
-        Ok(&self.bytes[start..self.position])
+        Ok(&start[..start.len() - self.rest.len()])
     }
 
     fn skip_nested(&mut self, count: u64) -> Result<(), Malformed> {
@@ -271,13 +296,14 @@ impl<'a> Reader<'a> {
         levels[0] = count;
         loop {
             levels[depth] -= 1;
-            match self.head()? {
-                Head::Bytes(len) => self.position += len,
-                // An empty one is a level too.
-                Head::Values(count) => {
-                    depth += 1;
-                    *levels.get_mut(depth).ok_or(Malformed::Nesting)? = count;
-                }
+            // An empty one is a level too, of which there is no more.
+            if depth + 1 == MAX_NESTING && self.at_container() {
+                return Err(Malformed::Nesting);
+            }
+            let count = self.head()?;
+            if count > 0 {
+                depth += 1;
+                *levels.get_mut(depth).ok_or(Malformed::Nesting)? = count;
             }
             while levels[depth] == 0 {
                 if depth == 0 {
@@ -288,90 +314,93 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Reads a value's head; a body of bytes is there in full, a count is at most the bytes left.
-    fn head(&mut self) -> Result<Head, Malformed> {
-        let head = match Marker::from_u8(self.byte()?) {
-            Marker::FixPos(_) | Marker::FixNeg(_) | Marker::Null | Marker::True | Marker::False => {
-                return Ok(Head::Bytes(0));
-            }
-            Marker::U8 | Marker::I8 => Head::Bytes(1),
-            Marker::U16 | Marker::I16 => Head::Bytes(2),
-            Marker::U32 | Marker::I32 | Marker::F32 => Head::Bytes(4),
-            Marker::U64 | Marker::I64 | Marker::F64 => Head::Bytes(8),
-            Marker::FixStr(len) => Head::Bytes(usize::from(len)),
-            Marker::Str8 | Marker::Bin8 => self.body(1, 0)?,
-            Marker::Str16 | Marker::Bin16 => self.body(2, 0)?,
-            Marker::Str32 | Marker::Bin32 => self.body(4, 0)?,
+    /// Walks over a value's head and its body of bytes, and returns how many values follow in it: at most as many as bytes
+    /// are left.
+    #[inline]
+    fn head(&mut self) -> Result<u64, Malformed> {
+        let (first, rest) = self.first()?;
+        let (len, rest) = match first {
+            0x00..=0x7f | 0xe0..=0xff | 0xc0 | 0xc2 | 0xc3 => (0, rest),
+            0xa0..=0xbf => (u64::from(first & 0x1f), rest),
+            0xcc | 0xd0 => (1, rest),
+            0xcd | 0xd1 => (2, rest),
+            0xca | 0xce | 0xd2 => (4, rest),
+            0xcb | 0xcf | 0xd3 => (8, rest),
+            0xc4 | 0xd9 => uint::<1>(rest)?,
+            0xc5 | 0xda => uint::<2>(rest)?,
+            0xc6 | 0xdb => uint::<4>(rest)?,
             // An extension's type is one more byte in front of its data.
-            Marker::Ext8 => self.body(1, 1)?,
-            Marker::Ext16 => self.body(2, 1)?,
-            Marker::Ext32 => self.body(4, 1)?,
-            Marker::FixExt1 => Head::Bytes(2),
-            Marker::FixExt2 => Head::Bytes(3),
-            Marker::FixExt4 => Head::Bytes(5),
-            Marker::FixExt8 => Head::Bytes(9),
-            Marker::FixExt16 => Head::Bytes(17),
-            Marker::FixArray(len) => Head::Values(u64::from(len)),
-            Marker::Array16 => Head::Values(self.uint(2)?),
-            Marker::Array32 => Head::Values(self.uint(4)?),
-            Marker::FixMap(len) => Head::Values(u64::from(len) * 2),
-            Marker::Map16 => Head::Values(self.uint(2)? * 2),
-            Marker::Map32 => Head::Values(self.uint(4)? * 2),
-            Marker::Reserved => return Err(Malformed::Reserved),
+            0xd4..=0xd8 => ((1 << (first - 0xd4)) + 1, rest),
+            0xc7 => extension(uint::<1>(rest)?),
+            0xc8 => extension(uint::<2>(rest)?),
+            0xc9 => extension(uint::<4>(rest)?),
+            0x80..=0x9f | 0xdc..=0xdf => return self.container(first, rest),
+            0xc1 => return Err(Malformed::Reserved),
         };
-        let left = self.bytes.len() - self.position;
-        match head {
-            Head::Bytes(len) if len > left => Err(Malformed::Truncated),
-            Head::Values(count) if count > left as u64 => {
-                Err(Malformed::Count { announced: count, left })
-            }
-            head => Ok(head),
-        }
+        self.take(len, rest)?;
+        Ok(0)
     }
 
-    fn body(&mut self, width: usize, extra: usize) -> Result<Head, Malformed> {
-        let len = self.uint(width)?;
-        let left = self.bytes.len() - self.position;
-        match usize::try_from(len) {
-            Ok(len) if len <= left => Ok(Head::Bytes(len + extra)),
-            _ => Err(Malformed::Count { announced: len, left }),
+    fn container(&mut self, first: u8, rest: &'a [u8]) -> Result<u64, Malformed> {
+        let (count, rest) = match first {
+            0x80..=0x8f => (u64::from(first & 0x0f) * 2, rest),
+            0x90..=0x9f => (u64::from(first & 0x0f), rest),
+            0xdc => uint::<2>(rest)?,
+            0xdd => uint::<4>(rest)?,
+            0xde => uint::<2>(rest).map(|(pairs, rest)| (pairs * 2, rest))?,
+            _ => uint::<4>(rest).map(|(pairs, rest)| (pairs * 2, rest))?,
+        };
+        self.rest = rest;
+        if count > rest.len() as u64 {
+            return Err(Malformed::Count { announced: count, left: rest.len() });
         }
+        Ok(count)
     }
 
+    #[inline]
     fn counted(&self, len: u64, values: u64) -> Result<u32, Malformed> {
-        let left = self.bytes.len() - self.position;
         match u32::try_from(len) {
-            Ok(len) if values <= left as u64 => Ok(len),
-            _ => Err(Malformed::Count { announced: len, left }),
+            Ok(len) if values <= self.rest.len() as u64 => Ok(len),
+            _ => Err(Malformed::Count { announced: len, left: self.rest.len() }),
         }
     }
 
-    fn take(&mut self, len: u64) -> Result<&'a [u8], Malformed> {
-        let rest = self.rest();
-        let taken = usize::try_from(len)
-            .ok()
-            .and_then(|len| rest.get(..len))
-            .ok_or(Malformed::Count { announced: len, left: rest.len() })?;
-        self.position += taken.len();
-        Ok(taken)
+    #[inline]
+    fn take(&mut self, len: u64, rest: &'a [u8]) -> Result<&'a [u8], Malformed> {
+        match usize::try_from(len).ok().and_then(|len| rest.split_at_checked(len)) {
+            Some((taken, rest)) => {
+                self.rest = rest;
+                Ok(taken)
+            }
+            None => Err(Malformed::Count { announced: len, left: rest.len() }),
+        }
     }
 
-    fn byte(&mut self) -> Result<u8, Malformed> {
-        let byte = self.peek().ok_or(Malformed::Truncated)?;
-        self.position += 1;
-        Ok(byte)
+    #[inline]
+    fn first(&self) -> Result<(u8, &'a [u8]), Malformed> {
+        match self.rest {
+            [first, rest @ ..] => Ok((*first, rest)),
+            [] => Err(Malformed::Truncated),
+        }
     }
 
-    fn uint(&mut self, width: usize) -> Result<u64, Malformed> {
-        let bytes = self.rest().get(..width).ok_or(Malformed::Truncated)?;
-        self.position += width;
-        Ok(bytes.iter().fold(0, |value, byte| value << 8 | u64::from(*byte)))
-    }
-
-    fn mismatch(&mut self, start: usize, expected: &'static str) -> Malformed {
-        self.position = start;
+    #[cold]
+    fn mismatch(&self, expected: &'static str) -> Malformed {
         Malformed::Type { expected, found: self.peek().map_or("the end", type_name) }
     }
+}
+
+/// An unsigned integer of `N` bytes, and what follows it.
+#[inline]
+fn uint<const N: usize>(bytes: &[u8]) -> Result<(u64, &[u8]), Malformed> {
+    let (value, rest) = bytes.split_first_chunk::<N>().ok_or(Malformed::Truncated)?;
+    let mut wide = [0; 8];
+    wide[8 - N..].copy_from_slice(value);
+    Ok((u64::from_be_bytes(wide), rest))
+}
+
+fn extension((len, rest): (u64, &[u8])) -> (u64, &[u8]) {
+    (len + 1, rest)
 }
 
 #[cfg(test)]

@@ -36,8 +36,8 @@ pub enum Structs {
 #[derive(Debug, Default)]
 pub struct Encoder {
     buffer: Vec<u8>,
-    /// Segments, each with its offset in `buffer`, in order.
-    segments: Vec<(usize, Bytes)>,
+    /// Segments, each with its offset in `buffer`, in order. Few payloads have any, and an encoder is moved with its call.
+    segments: Option<Box<Vec<(usize, Bytes)>>>,
     structs: Structs,
 }
 
@@ -50,7 +50,7 @@ impl Encoder {
     /// An empty encoder over a buffer that is used again.
     pub fn with_buffer(mut buffer: Vec<u8>, structs: Structs) -> Self {
         buffer.clear();
-        Self { buffer, segments: Vec::new(), structs }
+        Self { buffer, segments: None, structs }
     }
 
     /// How structs are written.
@@ -61,7 +61,7 @@ impl Encoder {
     /// Empties it and keeps its buffer.
     pub fn reset(&mut self, structs: Structs) {
         self.buffer.clear();
-        self.segments.clear();
+        self.segments = None;
         self.structs = structs;
     }
 
@@ -86,7 +86,7 @@ impl Encoder {
             self.bin(value);
         } else {
             msgpack::write_bin_len(&mut self.buffer, value.len());
-            self.segments.push((self.buffer.len(), value.clone()));
+            self.segments.get_or_insert_default().push((self.buffer.len(), value.clone()));
         }
     }
 
@@ -110,26 +110,27 @@ impl Encoder {
 
     /// The encoded size in bytes.
     pub fn len(&self) -> usize {
-        self.buffer.len() + self.segments.iter().map(|(_, bytes)| bytes.len()).sum::<usize>()
+        self.buffer.len() + self.segments().iter().map(|(_, bytes)| bytes.len()).sum::<usize>()
     }
 
     /// Whether nothing has been encoded.
     pub fn is_empty(&self) -> bool {
-        self.buffer.is_empty() && self.segments.is_empty()
+        self.buffer.is_empty() && self.segments.is_none()
     }
 
     /// Makes a large buffer a segment, so that it is written from where it is.
     pub fn seal(&mut self) {
-        if self.segments.is_empty() && self.buffer.len() >= LARGE_SEGMENT {
-            self.segments.push((0, Bytes::from(std::mem::take(&mut self.buffer))));
+        if self.segments.is_none() && self.buffer.len() >= LARGE_SEGMENT {
+            let whole = Bytes::from(std::mem::take(&mut self.buffer));
+            self.segments.get_or_insert_default().push((0, whole));
         }
     }
 
     /// The pieces in order: runs of the buffer, and segments.
     pub fn pieces(&self) -> impl Iterator<Item = Piece<'_>> {
         let mut at = 0;
-        let tail = self.segments.last().map_or(0, |(offset, _)| *offset);
-        self.segments
+        let tail = self.segments().last().map_or(0, |(offset, _)| *offset);
+        self.segments()
             .iter()
             .flat_map(move |(offset, bytes)| {
                 let run = &self.buffer[at..*offset];
@@ -139,9 +140,23 @@ impl Encoder {
             .chain(std::iter::once(Piece::Run(&self.buffer[tail..])))
     }
 
+    fn segments(&self) -> &[(usize, Bytes)] {
+        self.segments.as_deref().map_or(&[], Vec::as_slice)
+    }
+
+    /// Whether dropping it drops nothing but its buffer.
+    pub(crate) fn has_segments(&self) -> bool {
+        self.segments.is_some()
+    }
+
+    /// All of it, if it is one run.
+    pub(crate) fn as_run(&self) -> Option<&[u8]> {
+        self.segments.is_none().then_some(&self.buffer[..])
+    }
+
     /// Everything as one contiguous value.
     pub fn into_bytes(self) -> Bytes {
-        if self.segments.is_empty() {
+        if self.segments.is_none() {
             return Bytes::from(self.buffer);
         }
         let mut whole = Vec::with_capacity(self.len());

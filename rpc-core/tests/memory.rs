@@ -207,7 +207,7 @@ fn answered(size: usize, calls: usize) {
             ..Default::default()
         };
         outgoing.arguments.bin(&[7; 100]);
-        let call = client.submit(outgoing, None, None).expect("there is room");
+        let call = client.submit(&mut outgoing, None, None).expect("there is room");
         assert!(client.transmit(Instant::now()).is_some());
         let request = take(client.output());
         let mut reader = msgpack::Reader::new(&request[4..]);
@@ -290,7 +290,7 @@ fn floods_of_calls() {
     let calls: Vec<_> = (0..20_000)
         .map(|_| {
             client
-                .submit(client::Outgoing::default(), None, None)
+                .submit(&mut client::Outgoing::default(), None, None)
                 .expect("there is room")
         })
         .collect();

@@ -134,7 +134,7 @@ struct Driver<'a, T> {
 
 /// Why a turn stopped to read.
 enum Input {
-    /// Frames were handled; there may be more to read.
+    /// Frames were handled; there may be more, read or not.
     Read,
     /// Nothing can be read now.
     Empty,
@@ -219,6 +219,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<'_, T> {
             }
             if slice.is_over() {
                 return Ok(Input::SliceOver);
+            }
+            if slice.is_flush_due() {
+                return Ok(Input::Read);
             }
         }
         if self.input.capacity() == 0 {

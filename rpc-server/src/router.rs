@@ -17,7 +17,7 @@ pub(crate) struct Route {
 pub(crate) struct Router {
     routes: Vec<Route>,
     /// Full names, such as `Calc.add`. The keys are the server's own, so a peer cannot choose what collides.
-    names: FxHashMap<String, u32>,
+    names: FxHashMap<Vec<u8>, u32>,
     services: Vec<&'static str>,
 }
 
@@ -41,7 +41,7 @@ impl Router {
             for (index, method) in (0..).zip(service.methods) {
                 let name = format!("{}.{}", service.name, method.name);
                 let number = u32::try_from(router.routes.len()).unwrap_or(u32::MAX);
-                if router.names.insert(name.clone(), number).is_some() {
+                if router.names.insert(name.clone().into_bytes(), number).is_some() {
                     return Err(Error::already_exists(format!("two methods are named \"{name}\"")));
                 }
                 router.routes.push(Route {
@@ -55,7 +55,7 @@ impl Router {
     }
 
     /// The number of the method with this full name.
-    pub(crate) fn find(&self, name: &str) -> Option<u32> {
+    pub(crate) fn find(&self, name: &[u8]) -> Option<u32> {
         self.names.get(name).copied()
     }
 
@@ -64,7 +64,8 @@ impl Router {
     }
 
     /// Why there is no method with this name.
-    pub(crate) fn unknown(&self, name: &str) -> Error {
+    pub(crate) fn unknown(&self, name: &[u8]) -> Error {
+        let name = &*String::from_utf8_lossy(name);
         match name.rsplit_once('.') {
             Some((service, method)) if self.services.contains(&service) => {
                 Error::unimplemented(format!("service \"{service}\" has no method \"{method}\""))

@@ -35,7 +35,7 @@ fn filled(blank: Blank, method: u32, argument: u8) -> Request {
         deadline: None,
         structs: Structs::Named,
     };
-    assert_eq!(incoming.method(), "T.m");
+    assert_eq!(incoming.method(), b"T.m");
     blank.fill(incoming, method)
 }
 

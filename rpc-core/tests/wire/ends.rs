@@ -168,11 +168,11 @@ impl Client {
     /// Submits a call.
     pub(crate) fn submit(
         &mut self,
-        outgoing: client::Outgoing,
+        mut outgoing: client::Outgoing,
         deadline: Option<Instant>,
     ) -> client::CallRef {
         self.machine
-            .submit(outgoing, deadline, None)
+            .submit(&mut outgoing, deadline, None)
             .expect("there is room for the call")
     }
 

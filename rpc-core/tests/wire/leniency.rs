@@ -308,3 +308,12 @@ fn bytes_may_be_a_string_or_a_list_of_numbers() {
     assert_eq!(decode(&[0x92, 1, 0xcc, 255]).expect("numbers"), [1, 255]);
     assert!(decode(&[0x91, 0xcd, 1, 0]).is_err(), "256 is no byte");
 }
+
+#[test]
+fn a_name_that_is_no_text_is_one_that_nobody_has() {
+    // Rule 4.2: the call is refused like any other of an unknown method, and the connection goes on.
+    let mut server = Server::opened(server_config());
+    let (_, request) = server.call(&framed(&[0x94, 0, 7, 0xa1, 0xff, 0x90]));
+    assert_eq!(request.context().method(), "");
+    server.call(&framed(&[0x94, 0, 8, 0xa1, b'm', 0x90]));
+}

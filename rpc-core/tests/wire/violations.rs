@@ -323,11 +323,6 @@ fn elements_of_a_wrong_type() {
     ] {
         both_find(&opened(&[message]), &violation);
     }
-    let utf8 = Violation::Malformed {
-        part: "the method",
-        malformed: Malformed::Utf8,
-    };
-    both_find(&opened(&[&[0x94, 0, 7, 0xa1, 0xff, 0x90]]), &utf8);
     let truncated = Violation::Malformed {
         part: "the type",
         malformed: Malformed::Truncated,

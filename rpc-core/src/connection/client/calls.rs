@@ -98,16 +98,17 @@ impl<W: Default> Calls<W> {
         Self { entries: Vec::new(), free: NOWHERE, live: 0, head: NOWHERE, tail: NOWHERE, generation: 0 }
     }
 
-    /// Puts a call at the end of the queue; gives it back where there is no room.
+    /// Takes a call out of `outgoing` to the end of the queue; leaves it there, and gives the waiter back, where there is no
+    /// room.
     pub(super) fn insert(
         &mut self,
-        outgoing: Outgoing,
+        outgoing: &mut Outgoing,
         deadline: Option<Instant>,
         waiter: W,
-    ) -> Result<CallRef, (Outgoing, W)> {
+    ) -> Result<CallRef, W> {
         let slot = if self.free == NOWHERE {
             if self.entries.len() >= MAX_CALLS_PER_CHANNEL {
-                return Err((outgoing, waiter));
+                return Err(waiter);
             }
             self.entries.push(Entry {
                 stage: Stage::Free,
@@ -130,7 +131,7 @@ impl<W: Default> Calls<W> {
         entry.stage = Stage::Queued;
         entry.deadline = deadline;
         entry.ordinal = 0;
-        entry.outgoing = outgoing;
+        std::mem::swap(&mut entry.outgoing, outgoing);
         entry.waiter = waiter;
         let call = CallRef { slot, generation: entry.generation };
         self.live += 1;
@@ -229,19 +230,33 @@ impl<W: Default> Calls<W> {
 
     /// Makes a slot free, and returns what it held, to be dropped where the caller likes.
     pub(super) fn free(&mut self, slot: u32) -> (Outgoing, W) {
+        let entry = &mut self.entries[slot as usize];
+        let held = (std::mem::take(&mut entry.outgoing), std::mem::take(&mut entry.waiter));
+        self.free_emptied(slot);
+        held
+    }
+
+    /// Makes a slot free whose waiter has been emptied, and returns what is left of its call, if anything is.
+    pub(super) fn free_settled(&mut self, slot: u32) -> Option<Outgoing> {
+        let outgoing = &mut self.entries[slot as usize].outgoing;
+        let is_empty = outgoing.metadata.is_none() && !outgoing.arguments.has_segments();
+        let left = (!is_empty).then(|| std::mem::take(outgoing));
+        self.free_emptied(slot);
+        left
+    }
+
+    fn free_emptied(&mut self, slot: u32) {
         let free = std::mem::replace(&mut self.free, slot);
         let entry = &mut self.entries[slot as usize];
         entry.stage = Stage::Free;
         entry.generation = (entry.generation + 1) & (u32::MAX >> SLOT_BITS);
         entry.next = free;
-        let held = (std::mem::take(&mut entry.outgoing), std::mem::take(&mut entry.waiter));
         self.live -= 1;
         if self.live == 0 && self.entries.len() > KEPT_SLOTS {
             // Nothing is outstanding, so the ids may begin again. Empty slots own nothing.
             let generation = (self.generation + 1) & (u32::MAX >> SLOT_BITS);
             *self = Self { generation, ..Self::new() };
         }
-        held
     }
 
     /// The calls that hold a slot.

@@ -142,19 +142,19 @@ impl<W: Default> Connection<W> {
     ///
     /// # Errors
     ///
-    /// `resource_exhausted` where the channel holds too many calls; what was given comes back.
+    /// `resource_exhausted` where the channel holds too many calls; the waiter comes back, and `outgoing` is as it was.
     pub fn submit(
         &mut self,
-        outgoing: Outgoing,
+        outgoing: &mut Outgoing,
         deadline: Option<Instant>,
         waiter: W,
-    ) -> Result<CallRef, (Error, Outgoing, W)> {
-        let call = self.calls.insert(outgoing, deadline, waiter).map_err(|(outgoing, waiter)| {
+    ) -> Result<CallRef, (Error, W)> {
+        let call = self.calls.insert(outgoing, deadline, waiter).map_err(|waiter| {
             let error = Error::resource_exhausted(format!(
                 "the channel holds {} calls, as many as it can; await some of them, or open another channel",
                 self.calls.len()
             ));
-            (error.not_started(true), outgoing, waiter)
+            (error.not_started(true), waiter)
         })?;
         if let Some(deadline) = deadline {
             self.timer = Some(self.timer.map_or(deadline, |timer| timer.min(deadline)));
@@ -352,17 +352,18 @@ impl<W: Default> Connection<W> {
         &mut self.calls.held(call).waiter
     }
 
-    /// The caller has taken its outcome. What is left of the call is to be dropped outside of any lock.
+    /// The caller has taken its outcome, and the driver has emptied the waiter. What is left of the call is to be dropped outside
+    /// of any lock.
     ///
     /// A call that expired is answered later, and its slot free only then.
-    pub fn release(&mut self, call: CallRef) -> Option<(Outgoing, W)> {
+    pub fn release(&mut self, call: CallRef) -> Option<Outgoing> {
         let entry = self.calls.held(call);
         match entry.stage {
             Stage::Expired => {
                 entry.stage = Stage::Cancelled;
                 None
             }
-            Stage::Settled => Some(self.calls.free(call.slot)),
+            Stage::Settled => self.calls.free_settled(call.slot),
             Stage::Free | Stage::Queued | Stage::Sent | Stage::Cancelled => None,
         }
     }
@@ -381,7 +382,11 @@ impl<W: Default> Connection<W> {
                 self.output.message(|out| message::write_cancel(out, id));
                 None
             }
-            Stage::Expired | Stage::Settled => self.release(call),
+            Stage::Expired => {
+                entry.stage = Stage::Cancelled;
+                None
+            }
+            Stage::Settled => Some(self.calls.free(call.slot)),
             Stage::Free | Stage::Cancelled => None,
         }
     }

@@ -50,7 +50,7 @@ impl Channel {
         msgpack::write_array_len(outgoing.arguments.buffer(), 0);
         let deadline = timeout.map(|timeout| self.now + timeout);
         self.machine
-            .submit(outgoing, deadline, None)
+            .submit(&mut outgoing, deadline, None)
             .expect("there is room")
     }
 
@@ -105,6 +105,12 @@ impl Channel {
             .lost(&error, |waiter, error| settle(waiter, &error))
             .calls
             .len()
+    }
+
+    /// The caller has taken its outcome.
+    fn release(&mut self, call: CallRef) {
+        *self.machine.waiter(call) = None;
+        drop(self.machine.release(call));
     }
 
     fn outcome(&mut self, call: CallRef) -> Waiter {
@@ -165,7 +171,7 @@ fn queued_then_expired() {
             Some("deadline_exceeded, not started"),
             "{connected}"
         );
-        assert!(channel.machine.release(call).is_some());
+        channel.release(call);
         assert!(channel.machine.is_empty() && channel.written().is_empty());
         assert_eq!(channel.machine.next_deadline(), None);
     }
@@ -181,7 +187,7 @@ fn queued_then_connecting_failed() {
         Some("unavailable, not started")
     );
     assert!(!channel.machine.has_queued());
-    assert!(channel.machine.release(call).is_some());
+    channel.release(call);
     assert!(channel.machine.is_empty());
 }
 
@@ -193,7 +199,7 @@ fn sent_then_answered() {
     channel.receive(&[0x94, 1, id, 0xc0, 0xc0]);
     assert_eq!(channel.outcome(call).as_deref(), Some("ok"));
     assert_eq!((channel.machine.in_flight(), channel.machine.len()), (0, 1));
-    assert!(channel.machine.release(call).is_some());
+    channel.release(call);
     assert!(channel.machine.is_empty());
 }
 
@@ -239,10 +245,8 @@ fn sent_then_expired_then_taken_then_answered() {
     channel.expire(SOON);
     assert_eq!(channel.outcome(call).as_deref(), Some("deadline_exceeded"));
     assert_eq!(channel.written(), [0, 0, 0, 4, 0x93, 6, id, 0xc0]);
-    assert!(
-        channel.machine.release(call).is_none(),
-        "the slot is held until the answer"
-    );
+    channel.release(call);
+    assert_eq!(channel.machine.len(), 1, "the slot is held until the answer");
     channel.expire(SOON);
     assert!(channel.written().is_empty(), "it expires once");
     assert!(channel.receive(&[0x94, 1, id, 0xc0, 0xc0]));
@@ -259,7 +263,7 @@ fn sent_then_expired_then_answered_then_taken() {
         "its caller still holds the slot"
     );
     assert_eq!(channel.outcome(call).as_deref(), Some("deadline_exceeded"));
-    assert!(channel.machine.release(call).is_some());
+    channel.release(call);
     assert!(channel.machine.is_empty());
 }
 
@@ -283,7 +287,7 @@ fn sent_then_lost() {
         Some("unavailable"),
         "it may have run"
     );
-    assert!(channel.machine.release(call).is_some());
+    channel.release(call);
     assert!(channel.machine.is_empty());
 }
 
@@ -294,7 +298,7 @@ fn a_deadline_that_did_not_pass_keeps_the_timer() {
     channel.sent(Some(SOON * 5));
     channel.submit(None);
     channel.receive(&[0x94, 1, id, 0xc0, 0xc0]);
-    assert!(channel.machine.release(early).is_some());
+    channel.release(early);
     let late = channel.now + SOON * 5;
     channel.expire(SOON * 2);
     assert_eq!(channel.machine.next_deadline(), Some(late));
@@ -381,7 +385,7 @@ fn what_a_leaving_server_did_not_take_goes_to_the_next_one_in_its_order() {
     let held: Vec<_> = (0..4).map(|_| channel.sent(None)).collect();
     for (call, id) in held {
         channel.receive(&[0x94, 1, id, 0xc0, 0xc0]);
-        assert!(channel.machine.release(call).is_some());
+        channel.release(call);
     }
     let sent: Vec<_> = (0..4).map(|_| channel.submit(None)).collect();
     channel.transmit();
@@ -464,18 +468,18 @@ fn a_full_channel_gives_the_call_back() {
         assert!(
             channel
                 .machine
-                .submit(Outgoing::default(), None, None)
+                .submit(&mut Outgoing::default(), None, None)
                 .is_ok()
         );
     }
-    let outgoing = Outgoing {
+    let mut outgoing = Outgoing {
         method: "again",
         ..Outgoing::default()
     };
     let refused = channel
         .machine
-        .submit(outgoing, None, Some("mine".to_owned()));
-    let (error, outgoing, waiter) = refused.expect_err("no slot is left");
+        .submit(&mut outgoing, None, Some("mine".to_owned()));
+    let (error, waiter) = refused.expect_err("no slot is left");
     assert_eq!(error.kind(), Code::ResourceExhausted);
     assert!(error.is_not_started());
     assert_eq!(

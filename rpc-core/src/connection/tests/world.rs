@@ -163,7 +163,7 @@ impl World {
         let mut arguments = Encoder::default();
         plan.write(number, padding, &mut arguments);
         let oneway = self.random.once_in(8);
-        let outgoing = Outgoing {
+        let mut outgoing = Outgoing {
             method: "Test.run",
             arguments,
             metadata: None,
@@ -179,7 +179,7 @@ impl World {
             ..Waiter::default()
         };
         let deadline = timeout.map(|timeout| self.now + timeout);
-        let submitted = self.channel.submit(outgoing, deadline, waiter);
+        let submitted = self.channel.submit(&mut outgoing, deadline, waiter);
         let call = submitted.expect("the channel holds as many calls");
         self.waiting.push(Caller { number, call });
     }
@@ -212,9 +212,7 @@ impl World {
             };
             self.waiting.swap_remove(index);
             self.ended += 1;
-            if let Some((_, waiter)) = self.channel.release(call) {
-                assert_eq!(waiter.caller, number);
-            }
+            drop(self.channel.release(call));
             let started = self.started.get(&number).copied().unwrap_or(0);
             match outcome {
                 // The empty answer is that of a one-way call, which may not even have arrived.

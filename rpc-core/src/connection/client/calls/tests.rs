@@ -4,7 +4,7 @@ type Slab = Calls<u32>;
 
 fn insert(calls: &mut Slab, waiter: u32) -> CallRef {
     calls
-        .insert(Outgoing::default(), None, waiter)
+        .insert(&mut Outgoing::default(), None, waiter)
         .expect("there is room")
 }
 

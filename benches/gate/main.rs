@@ -1,0 +1,237 @@
+//! What one call costs both machines and a session, in memory, on one thread: instructions and allocations, which do not
+//! drift as times do.
+//!
+//! `benches/gate/run` counts with callgrind and compares with `baseline.txt`. By itself this program makes
+//! `calls` calls of a workload and prints the allocations that they took: `gate WORKLOAD CALLS`.
+
+use std::{
+    error::Error,
+    sync::Arc,
+    task::{Context, Poll, Waker},
+    time::{Duration, Instant},
+};
+
+use bytes::{Buf, BytesMut};
+use rpc::{
+    __private::{Dispatcher, Session},
+    Value,
+};
+use rpc_core::{
+    Peer, Structs,
+    buffer::{WriteBuffer, give_buffer, take_buffer},
+    connection::{client, server},
+    dispatch::Blank,
+    frame::{Frame, FrameCodec, PREFACE_LEN, take_preface},
+    limits,
+    msgpack,
+    payload::Payload,
+    value::{Encoded, Encoder},
+};
+use tokio_util::codec::Decoder;
+
+#[path = "../throughput/allocations.rs"]
+mod allocations;
+#[path = "../throughput/service.rs"]
+mod service;
+
+type Failure = Box<dyn Error + Send + Sync>;
+
+/// A method of the benchmark's service, by its index there.
+struct Workload {
+    name: &'static str,
+    method: &'static str,
+    index: u32,
+    arguments: u32,
+    encode: fn(&mut Encoder),
+    check: fn(&Payload) -> bool,
+    /// Whether the handler is pending at its first poll.
+    is_pending: bool,
+}
+
+const WORKLOADS: [Workload; 4] = [
+    Workload {
+        name: "ping",
+        method: "Bench.ping",
+        index: 0,
+        arguments: 1,
+        encode: |encoder| encoder.bin(&[7; 16]),
+        check: |answer| {
+            <Vec<u8> as Value>::decode(Encoded::of_payload("answer", answer)).is_ok_and(|data| data == [7; 16])
+        },
+        is_pending: false,
+    },
+    Workload {
+        name: "echo",
+        method: "Bench.echo",
+        index: 1,
+        arguments: 1,
+        encode: |encoder| encode(7, encoder),
+        check: |answer| <u64 as Value>::decode(Encoded::of_payload("answer", answer)).is_ok_and(|number| number == 7),
+        is_pending: false,
+    },
+    Workload {
+        name: "yielding",
+        method: "Bench.yielding",
+        index: 2,
+        arguments: 1,
+        encode: |encoder| encode(7, encoder),
+        check: |answer| <u64 as Value>::decode(Encoded::of_payload("answer", answer)).is_ok_and(|number| number == 7),
+        is_pending: true,
+    },
+    Workload {
+        name: "borrowed",
+        method: "Bench.borrowed",
+        index: 3,
+        arguments: 2,
+        encode: |encoder| {
+            encoder.str("name");
+            encoder.bin(&[7; 16]);
+        },
+        check: |answer| <u64 as Value>::decode(Encoded::of_payload("answer", answer)).is_ok_and(|number| number == 20),
+        is_pending: true,
+    },
+];
+
+fn encode(number: u64, encoder: &mut Encoder) {
+    <u64 as Value>::encode(&number, encoder).expect("a number can be encoded");
+}
+
+fn main() -> Result<(), Failure> {
+    let arguments: Vec<String> = std::env::args().collect();
+    let [_, name, calls, ..] = &arguments[..] else {
+        let names: Vec<_> = WORKLOADS.iter().map(|workload| workload.name).collect();
+        println!("{}", names.join(" "));
+        return Ok(());
+    };
+    let workload = WORKLOADS.iter().find(|workload| workload.name == name).ok_or("no such workload")?;
+    let dispatcher = service::BenchDispatcher(Arc::new(service::Bench));
+    let mut pair = Pair::new(&dispatcher)?;
+    // Everything that is made once is made here.
+    for _ in 0..100 {
+        pair.call(workload)?;
+    }
+    let before = allocations::count();
+    for _ in 0..calls.parse::<u64>()? {
+        pair.call(workload)?;
+    }
+    println!("{}", allocations::count() - before);
+    Ok(())
+}
+
+/// Both ends of a connection, and the bytes between them.
+struct Pair<'a> {
+    now: Instant,
+    client: client::Connection<Option<Payload>>,
+    client_codec: FrameCodec,
+    to_client: BytesMut,
+    server: server::Connection,
+    server_codec: FrameCodec,
+    to_server: BytesMut,
+    sessions: Vec<Box<dyn Session + 'a>>,
+    blank: Option<Blank>,
+}
+
+impl<'a> Pair<'a> {
+    fn new(dispatcher: &'a service::BenchDispatcher) -> Result<Self, Failure> {
+        let timeout = Some(Duration::from_secs(30));
+        let config = client::Config::new(limits::MAX_MESSAGE_SIZE, timeout, Structs::Named);
+        let mut pair = Self {
+            now: Instant::now(),
+            client: client::Connection::new(config),
+            client_codec: FrameCodec::new(limits::MAX_MESSAGE_SIZE),
+            to_client: BytesMut::with_capacity(limits::IO_BUFFER),
+            server: server::Connection::new(server::Config::new(limits::MAX_MESSAGE_SIZE, 1024)),
+            server_codec: FrameCodec::new(limits::MAX_MESSAGE_SIZE),
+            to_server: BytesMut::with_capacity(limits::IO_BUFFER),
+            sessions: (0..4).map(|method| dispatcher.session(method)).collect(),
+            blank: Some(Blank::new(Arc::new(Peer::Local))),
+        };
+        pair.client.connected();
+        carry(pair.client.output(), &mut pair.to_server);
+        let version = take_preface(&mut pair.to_server)?.ok_or("there is a preface")?;
+        pair.server.open(version);
+        pair.serve(&WORKLOADS[0])?;
+        pair.to_client.advance(PREFACE_LEN);
+        pair.receive()?;
+        Ok(pair)
+    }
+
+    fn call(&mut self, workload: &Workload) -> Result<(), Failure> {
+        let mut arguments = Encoder::with_buffer(take_buffer(), Structs::Named);
+        msgpack::write_array_len(arguments.buffer(), workload.arguments);
+        (workload.encode)(&mut arguments);
+        let mut outgoing =
+            client::Outgoing { method: workload.method, arguments, metadata: None, oneway: false };
+        let deadline = Some(self.now + Duration::from_secs(30));
+        let call = self.client.submit(&mut outgoing, deadline, None).map_err(|(error, _)| error)?;
+        while self.client.transmit(self.now).is_some() {}
+        carry(self.client.output(), &mut self.to_server);
+        self.serve(workload)?;
+        self.receive()?;
+        let answer = self.client.waiter(call).take().ok_or("the call was answered")?;
+        drop(self.client.release(call));
+        assert!((workload.check)(&answer), "the answer is right");
+        if let Some(buffer) = answer.into_body().into_buffer() {
+            give_buffer(buffer);
+        }
+        Ok(())
+    }
+
+    fn serve(&mut self, workload: &Workload) -> Result<(), Failure> {
+        let mut cx = Context::from_waker(Waker::noop());
+        while let Some(mut frame) = self.server_codec.decode(&mut self.to_server)? {
+            if let server::Event::Call(key, incoming) = self.server.receive(&mut frame, self.now)? {
+                let deadline = incoming.deadline();
+                let blank = self.blank.take().ok_or("one call at a time")?;
+                let session = &mut self.sessions[workload.index as usize];
+                let request = blank.fill(incoming, workload.index);
+                let mut answer = match session.start(0, request, &mut cx) {
+                    Poll::Ready(mut answer) => {
+                        assert!(!workload.is_pending, "the handler is ready at once");
+                        self.server.answer(key, answer.outcome());
+                        answer
+                    }
+                    Poll::Pending => {
+                        self.server.pending(key, 0, deadline);
+                        let Poll::Ready(mut answer) = session.poll(0, &mut cx) else {
+                            return Err("the handler is ready at its second poll".into());
+                        };
+                        self.server.finish(key, answer.outcome());
+                        answer
+                    }
+                };
+                debug_assert!(answer.outcome().is_ok(), "the call succeeded");
+                let (blank, body) = answer.recycle();
+                self.blank = Some(blank);
+                self.server_codec.recycle(body);
+            }
+            if let Frame::Whole(body) = frame {
+                self.server_codec.recycle(body);
+            }
+        }
+        carry(self.server.output(), &mut self.to_client);
+        Ok(())
+    }
+
+    fn receive(&mut self) -> Result<(), Failure> {
+        while let Some(mut frame) = self.client_codec.decode(&mut self.to_client)? {
+            if let client::Event::Answered(waiter, outcome) = self.client.receive(&mut frame)? {
+                *waiter = Some(outcome?);
+            }
+            if let Frame::Whole(body) = frame {
+                self.client_codec.recycle(body);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What a socket does.
+fn carry(output: &mut WriteBuffer, input: &mut BytesMut) {
+    while output.has_remaining() {
+        let chunk = output.chunk();
+        input.extend_from_slice(chunk);
+        let count = chunk.len();
+        output.advance(count);
+    }
+}

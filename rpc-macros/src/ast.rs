@@ -1,0 +1,125 @@
+//! A service as the parser understood it, and as everything that is emitted sees it.
+//!
+//! What stands in here was checked. A method that has an error is kept, so that the trait and the stub have it and
+//! nobody who uses it gets an error that follows from the first; [`Method::sound`] says which ones those are.
+
+use proc_macro2::Span;
+use syn::{Attribute, Ident, ItemTrait, Path, TraitItem, TraitItemFn, Type};
+
+use crate::{options::Substitute, text};
+
+/// The whole service.
+pub(crate) struct Service {
+    /// The trait without its items.
+    pub(crate) item: ItemTrait,
+    /// The name in front of the dot of `Calc.add`.
+    pub(crate) name: String,
+    /// How the user's crate knows the facade.
+    pub(crate) facade: Path,
+    /// Whether nothing is wrong with the trait's own line.
+    pub(crate) sound: bool,
+    /// The methods, in order.
+    pub(crate) methods: Vec<Method>,
+    /// Items that a service cannot have, each with an error of its own.
+    pub(crate) others: Vec<TraitItem>,
+}
+
+/// One method.
+pub(crate) struct Method {
+    /// The method without `#[rpc(…)]` on it and on its parameters.
+    pub(crate) item: TraitItemFn,
+    /// Whether nothing is wrong with it.
+    pub(crate) sound: bool,
+    /// Whether it has the name of something that the stub has itself.
+    pub(crate) hides: bool,
+    /// The name behind the dot of `Calc.add`.
+    pub(crate) name: String,
+    pub(crate) oneway: bool,
+    pub(crate) idempotent: bool,
+    pub(crate) run: Run,
+    /// The parameters behind `&self` that nothing is wrong with.
+    pub(crate) parameters: Vec<Parameter>,
+    /// How many arguments the stub takes, those included that something is wrong with.
+    pub(crate) arity: usize,
+    /// The type of the result; `()` where there is none.
+    pub(crate) result: Type,
+    /// The `E` of `Result<T, E>`.
+    pub(crate) error: Option<Type>,
+}
+
+impl Method {
+    /// Its name in Rust.
+    pub(crate) fn ident(&self) -> &Ident {
+        &self.item.sig.ident
+    }
+
+    /// The attributes that decide whether the method exists.
+    pub(crate) fn conditions(&self) -> impl Iterator<Item = &Attribute> {
+        self.item
+            .attrs
+            .iter()
+            .filter(|attribute| is_condition(attribute))
+    }
+
+    /// The parameters that are on the wire.
+    pub(crate) fn arguments(&self) -> impl Iterator<Item = &Argument> {
+        self.parameters
+            .iter()
+            .filter_map(|parameter| match parameter {
+                Parameter::Argument(argument) => Some(&**argument),
+                Parameter::Context => None,
+            })
+    }
+}
+
+/// Whether an attribute decides if the item that it stands on exists.
+pub(crate) fn is_condition(attribute: &Attribute) -> bool {
+    attribute.path().is_ident("cfg")
+        || (attribute.path().is_ident("cfg_attr") && mentions(attribute, "cfg"))
+}
+
+/// Whether an attribute with a list has this word in it, as `cfg_attr` does for what it may stand for.
+pub(crate) fn mentions(attribute: &Attribute, word: &str) -> bool {
+    matches!(&attribute.meta, syn::Meta::List(list) if text::mentions(list.tokens.clone(), word))
+}
+
+/// Where a handler runs.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Run {
+    Inline,
+    Spawn,
+    Blocking,
+}
+
+/// A parameter behind `&self`.
+pub(crate) enum Parameter {
+    /// The context of the call, which is neither on the wire nor in the stub.
+    Context,
+    Argument(Box<Argument>),
+}
+
+/// A parameter that is on the wire.
+pub(crate) struct Argument {
+    pub(crate) ident: Ident,
+    /// Its name on the wire.
+    pub(crate) name: String,
+    /// Its type as the trait has it.
+    pub(crate) ty: Type,
+    pub(crate) form: Form,
+    /// What stands in for it where the caller left it out.
+    pub(crate) default: Option<(Span, Substitute)>,
+}
+
+/// How a parameter takes its value.
+pub(crate) enum Form {
+    /// `T`.
+    Owned(Type),
+    /// `&T`.
+    Borrowed(Type),
+    /// `&[T]`, of this `T`.
+    Slice(Type),
+    /// `&str`.
+    Str,
+    /// `&[u8]`.
+    Bytes,
+}

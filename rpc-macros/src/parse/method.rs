@@ -1,0 +1,201 @@
+//! One method of the trait: its options, and everything of its signature but the parameters.
+
+use syn::{
+    FnArg, GenericParam, Ident, Receiver, ReceiverKind, Safety, Signature, TraitItemFn,
+    ext::IdentExt,
+};
+
+use super::{parameters, types};
+use crate::{
+    ast::{Method, Run, mentions},
+    errors::Errors,
+    options::{self, MethodOptions},
+};
+
+/// What a stub has itself, so that no method can be called like it.
+const OF_THE_STUB: [&str; 5] = ["new", "connect", "local", "channel", "clone"];
+
+/// Reads a method; `client` is the name of the stub.
+pub(crate) fn method(
+    mut item: TraitItemFn,
+    client: &Ident,
+    spawn: bool,
+    errors: &Errors,
+) -> Method {
+    let before = errors.count();
+    let options = MethodOptions::read(&item.attrs, errors);
+    item.attrs.retain(|attribute| {
+        let hidden = attribute.path().is_ident("cfg_attr") && mentions(attribute, "rpc");
+        if hidden {
+            errors.on(
+                attribute,
+                "`rpc` options cannot depend on `cfg_attr`: write the method twice, each under its own `#[cfg]`",
+            );
+        }
+        !hidden && !options::is_ours(attribute)
+    });
+    let name = name(&item.sig.ident, &options, client, errors);
+    qualifiers(&item.sig, &options, errors);
+    generics(&item.sig, errors);
+    receiver(&item.sig, errors);
+    let (parameters, arity) = parameters::parameters(&mut item, errors);
+    let (result, error) = types::returned(&item.sig.output, errors);
+    if options.oneway.is_some() && (error.is_some() || !types::is_unit(&result)) {
+        errors.on(
+            &item.sig.output,
+            "nothing comes back from a one-way call: return nothing, or drop `oneway`",
+        );
+    }
+    if let (Some(_), Some(span)) = (options.blocking, options.spawn) {
+        errors.at(
+            span,
+            "a blocking method runs on threads of its own already: drop `spawn`",
+        );
+    }
+    let run = match (options.blocking, spawn || options.spawn.is_some()) {
+        (Some(_), _) => Run::Blocking,
+        (None, true) => Run::Spawn,
+        (None, false) => Run::Inline,
+    };
+    Method {
+        sound: errors.count() == before,
+        hides: is_of_the_stub(&item.sig.ident),
+        item,
+        name,
+        oneway: options.oneway.is_some(),
+        idempotent: options.idempotent.is_some(),
+        run,
+        parameters,
+        arity,
+        result,
+        error,
+    }
+}
+
+fn is_of_the_stub(ident: &Ident) -> bool {
+    OF_THE_STUB.iter().any(|name| ident == name)
+}
+
+fn name(ident: &Ident, options: &MethodOptions, client: &Ident, errors: &Errors) -> String {
+    let rust = ident.unraw().to_string();
+    if is_of_the_stub(ident) {
+        errors.on(
+            ident,
+            format!(
+                "`{client}` has a `{rust}` of its own: give the method another name, and `#[rpc(name = \"{rust}\")]` if it is to be called so on the wire"
+            ),
+        );
+    }
+    let Some(literal) = &options.name else {
+        return rust;
+    };
+    let name = literal.value();
+    if name.is_empty() {
+        errors.on(literal, "a method's name cannot be empty");
+    } else if name.contains('.') {
+        errors.on(
+            literal,
+            "a method's name cannot contain `.`, which ends the service's name",
+        );
+    }
+    name
+}
+
+fn qualifiers(signature: &Signature, options: &MethodOptions, errors: &Errors) {
+    if let Some(token) = &signature.constness {
+        errors.on(token, "a remote method cannot be `const`: write `async fn`");
+    }
+    if let Safety::Unsafe(token) = &signature.safety {
+        errors.on(
+            token,
+            "a caller on another machine cannot keep the promise that `unsafe` asks for: drop it",
+        );
+    }
+    if let Some(abi) = &signature.abi {
+        errors.on(abi, "a remote method has no ABI: drop `extern`");
+    }
+    if let Some(variadic) = &signature.variadic {
+        errors.on(variadic, "a remote method has a fixed list of parameters");
+    }
+    match (&signature.asyncness, options.blocking) {
+        (Some(token), Some(_)) => {
+            errors.on(
+                token,
+                "a blocking method is a plain `fn`: drop `async`, or drop `blocking`",
+            );
+        }
+        (None, None) if !types::is_impl_return(&signature.output) => errors.on(
+            signature.fn_token,
+            "a remote method is `async fn`; one that blocks its thread is `#[rpc(blocking)] fn`",
+        ),
+        _ => {}
+    }
+}
+
+fn generics(signature: &Signature, errors: &Errors) {
+    for parameter in &signature.generics.params {
+        match parameter {
+            GenericParam::Lifetime(lifetime) => errors.on(
+                lifetime,
+                "a remote method has no lifetimes: arguments are borrowed as `&T`, results are owned",
+            ),
+            GenericParam::Type(_) | GenericParam::Const(_) => errors.on(
+                parameter,
+                "a remote method cannot be generic, the server would not know for which type it was called: make the trait generic, or name the type",
+            ),
+        }
+    }
+    if let (true, Some(clause)) = (
+        signature.generics.params.is_empty(),
+        &signature.generics.where_clause,
+    ) {
+        errors.on(
+            clause,
+            "a remote method has no `where`: move the bounds to the trait",
+        );
+    }
+}
+
+fn receiver(signature: &Signature, errors: &Errors) {
+    let Some(FnArg::Receiver(receiver)) = signature.inputs.first() else {
+        errors.on(
+            &signature.ident,
+            format!(
+                "a remote method is called on a server: write `fn {}(&self, …)`",
+                signature.ident
+            ),
+        );
+        return;
+    };
+    let Receiver {
+        mutability,
+        self_token,
+        kind,
+        ..
+    } = receiver;
+    match kind {
+        // A named lifetime is declared somewhere, and reported there.
+        ReceiverKind::Reference(_, Some(lifetime), None)
+            if lifetime.ident != "static" && lifetime.ident != "_" => {}
+        ReceiverKind::Reference(_, None, None) => {}
+        ReceiverKind::Reference(_, _, Some(token)) => errors.on(
+            token,
+            "calls run at the same time, so they share the server: write `&self`, and keep what changes in a `Mutex` or an atomic",
+        ),
+        ReceiverKind::Reference(_, Some(lifetime), None) => {
+            errors.on(lifetime, "a remote method has no lifetimes: write `&self`");
+        }
+        ReceiverKind::Value => {
+            let message = "a call cannot use up the server: write `&self`";
+            match mutability {
+                Some(token) => errors.at(token.span, message),
+                None => errors.at(self_token.span, message),
+            }
+        }
+        ReceiverKind::Typed(_, ty) => {
+            errors.on(ty, "a call borrows the server: write `&self`");
+        }
+        // A form of `self` that is newer than this macro.
+        _ => errors.on(receiver, "a call borrows the server: write `&self`"),
+    }
+}
