@@ -207,7 +207,9 @@ fn answered(size: usize, calls: usize) {
             ..Default::default()
         };
         outgoing.arguments.bin(&[7; 100]);
-        let call = client.submit(&mut outgoing, None, None).expect("there is room");
+        let call = client
+            .submit(&mut outgoing, None, None)
+            .expect("there is room");
         assert!(client.transmit(Instant::now()).is_some());
         let request = take(client.output());
         let mut reader = msgpack::Reader::new(&request[4..]);

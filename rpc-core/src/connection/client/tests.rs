@@ -246,7 +246,11 @@ fn sent_then_expired_then_taken_then_answered() {
     assert_eq!(channel.outcome(call).as_deref(), Some("deadline_exceeded"));
     assert_eq!(channel.written(), [0, 0, 0, 4, 0x93, 6, id, 0xc0]);
     channel.release(call);
-    assert_eq!(channel.machine.len(), 1, "the slot is held until the answer");
+    assert_eq!(
+        channel.machine.len(),
+        1,
+        "the slot is held until the answer"
+    );
     channel.expire(SOON);
     assert!(channel.written().is_empty(), "it expires once");
     assert!(channel.receive(&[0x94, 1, id, 0xc0, 0xc0]));
