@@ -35,6 +35,7 @@ fn memory_is_bounded_by_what_arrived() {
     large_answers();
     large_requests();
     floods_of_calls();
+    arbitrary_bytes();
 }
 
 /// What `run` returns, and by how much it raised the bytes that are allocated, at most.
@@ -302,4 +303,56 @@ fn floods_of_calls() {
     assert!(client.is_empty());
     let after = ALLOCATOR.current_usage();
     assert!(after <= before + 1024, "{before} bytes, then {after}");
+}
+
+/// Numbers from a seed, by the xorshift of Marsaglia.
+fn random(state: &mut u64) -> usize {
+    *state ^= *state << 13;
+    *state ^= *state >> 7;
+    *state ^= *state << 17;
+    usize::try_from(*state >> 33).expect("31 bits")
+}
+
+fn arbitrary_bytes() {
+    const MARKERS: [u8; 12] = [
+        0x90, 0x91, 0x92, 0x94, 0x81, 0xc0, 0xdc, 0xdd, 0xdf, 0xc6, 0, 0xff,
+    ];
+    for seed in 1..=2000 {
+        let mut state = seed;
+        let size = 1 + random(&mut state) % 2000;
+        let input: Vec<u8> = (0..size)
+            .map(|_| MARKERS[random(&mut state) % MARKERS.len()])
+            .collect();
+        let (_, peak_of_tree) = peak(|| drop(Tree::decode(Encoded::whole("tree", &input))));
+        let bound = 64 * size + 4096;
+        assert!(
+            peak_of_tree <= bound,
+            "seed {seed}: {peak_of_tree} bytes for {size}"
+        );
+
+        // Any frame at either end, behind the hellos.
+        let (mut client, mut server) = opened();
+        let mut frames = (whole(&input), whole(&input));
+        let ((), peak_of_ends) = peak(|| {
+            drop(server.receive(&mut frames.0, Instant::now()));
+            drop(client.receive(&mut frames.1));
+        });
+        assert!(
+            peak_of_ends <= bound,
+            "seed {seed}: {peak_of_ends} bytes for {size}"
+        );
+
+        // Any stream, which may announce what it likes.
+        let mut codec = FrameCodec::new(MAX_MESSAGE_SIZE);
+        let mut stream = BytesMut::from(&input[..]);
+        let ((), peak_of_codec) = peak(|| {
+            while let Ok(Some(Frame::Whole(body))) = codec.decode(&mut stream) {
+                codec.recycle(body);
+            }
+        });
+        assert!(
+            peak_of_codec <= bound + READ_AHEAD,
+            "seed {seed}: {peak_of_codec} bytes"
+        );
+    }
 }
