@@ -219,3 +219,6 @@ pub fn give_read_buffer(mut buffer: BytesMut) {
         }
     });
 }
+
+#[cfg(test)]
+mod tests;

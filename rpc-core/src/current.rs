@@ -47,3 +47,6 @@ impl Drop for Entered {
         INHERITED.set(self.before);
     }
 }
+
+#[cfg(test)]
+mod tests;

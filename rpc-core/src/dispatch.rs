@@ -302,3 +302,6 @@ impl std::fmt::Debug for Answer {
         f.debug_struct("Answer").field("error", &self.0.error).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -78,3 +78,6 @@ impl<E: Serialize + DeserializeOwned + Display + Send + 'static> Failure for E {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -190,8 +190,11 @@ impl FrameCodec {
                 }
                 State::Message(size) if source.len() < size => {
                     let missing = size - source.len();
-                    // At most doubles what arrived, so an announced length allocates nothing by itself.
-                    source.reserve(missing.min(READ_AHEAD.max(source.len())));
+                    // At most doubles what arrived, so an announced length allocates nothing by itself. Where there is
+                    // room, nothing is reserved: a buffer that grows doubles on its own account too.
+                    if source.capacity() - source.len() < missing.min(READ_AHEAD) {
+                        source.reserve(missing.min(READ_AHEAD.max(source.len())));
+                    }
                     return Ok(None);
                 }
                 State::Message(size) => {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::{
-    limits::ASSUMED_MESSAGE_SIZE,
+    limits::{ASSUMED_MESSAGE_SIZE, MAX_FRAME_SIZE},
     metadata::{from_micros, micros},
     msgpack::{self, Malformed, Reader},
     value::Structs,
@@ -74,7 +74,7 @@ impl Hello {
                 key::MAX_CALLS => hello.max_calls = u32::try_from(reader.unsigned()?).unwrap_or(u32::MAX),
                 key::MAX_MESSAGE_SIZE => {
                     let size = usize::try_from(reader.unsigned()?).unwrap_or(usize::MAX);
-                    hello.max_message_size = size.max(ASSUMED_MESSAGE_SIZE);
+                    hello.max_message_size = size.clamp(ASSUMED_MESSAGE_SIZE, MAX_FRAME_SIZE);
                 }
                 key::STRUCTS => {
                     hello.structs =
@@ -92,3 +92,6 @@ impl Hello {
         Ok(hello)
     }
 }
+
+#[cfg(test)]
+mod tests;

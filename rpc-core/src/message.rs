@@ -123,6 +123,11 @@ fn head(reader: &mut Reader<'_>) -> Result<(u64, u32), Violation> {
     Ok((kind, elements))
 }
 
+/// The type of a message that was parsed.
+pub(crate) fn kind_of(frame: &[u8]) -> u64 {
+    head(&mut Reader::new(frame)).map_or(kind::END, |(kind, _)| kind)
+}
+
 /// What can be told from the first bytes of a message that is too large: whose call it belongs to.
 pub(crate) fn oversized(head_bytes: &[u8]) -> Result<(u64, Option<u32>), Violation> {
     // The array's count cannot be held against the few bytes that are there.
@@ -292,3 +297,6 @@ pub(crate) fn read_error(bytes: &[u8]) -> Result<Error, Malformed> {
     }
     Ok(error)
 }
+
+#[cfg(test)]
+mod tests;

@@ -19,10 +19,13 @@ mod key {
     pub(super) const ATTEMPT: u64 = 1;
 }
 
+/// What the head of the map and the protocol's own entries take at most: 3, 10 and 6 bytes.
+const MAX_OWN_SIZE: usize = 19;
+
 /// Key/values that a caller sends along with a call.
 ///
 /// Keys are not empty and case-sensitive; a value is text or bytes. Setting a key again replaces its value.
-/// At most 8 KiB encoded; a call with more fails with `resource_exhausted` before it is sent.
+/// At most 8 KiB encoded, of which the protocol may need 19 bytes; a call with more fails with `resource_exhausted` before it is sent.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Metadata {
     entries: Vec<u8>,
@@ -85,8 +88,9 @@ impl Metadata {
     ///
     /// `resource_exhausted` above the size limit, `invalid_argument` for an empty key.
     pub fn check(&self) -> Result<(), Error> {
-        if self.entries.len() > MAX_METADATA_SIZE {
-            return Err(too_large(self.entries.len()));
+        let size = self.entries.len() + MAX_OWN_SIZE;
+        if size > MAX_METADATA_SIZE {
+            return Err(too_large(size));
         }
         if self.view().iter().any(|(key, _)| key.is_empty()) {
             return Err(Error::invalid_argument("a metadata key is empty; give it a name"));
@@ -259,3 +263,6 @@ pub(crate) fn read(map: &[u8]) -> Result<(Extras, MetadataRef<'_>), Malformed> {
     }
     Ok((extras, view))
 }
+
+#[cfg(test)]
+mod tests;

@@ -156,6 +156,11 @@ impl<'a> Reader<'a> {
         matches!(self.rest, [0xa0..=0xbf | 0xd9..=0xdb, ..])
     }
 
+    /// Whether the next value is an array or a map.
+    fn at_container(&self) -> bool {
+        matches!(self.rest, [0x80..=0x9f | 0xdc..=0xdf, ..])
+    }
+
     /// The head of an array: how many values follow.
     ///
     /// # Errors
@@ -291,6 +296,10 @@ impl<'a> Reader<'a> {
         levels[0] = count;
         loop {
             levels[depth] -= 1;
+            // An empty one is a level too, of which there is no more.
+            if depth + 1 == MAX_NESTING && self.at_container() {
+                return Err(Malformed::Nesting);
+            }
             let count = self.head()?;
             if count > 0 {
                 depth += 1;
@@ -393,3 +402,6 @@ fn uint<const N: usize>(bytes: &[u8]) -> Result<(u64, &[u8]), Malformed> {
 fn extension((len, rest): (u64, &[u8])) -> (u64, &[u8]) {
     (len + 1, rest)
 }
+
+#[cfg(test)]
+mod tests;

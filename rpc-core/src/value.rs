@@ -398,3 +398,6 @@ impl<T: Serialize + DeserializeOwned + Send + 'static> Value for T {
         encoded.deserialize()
     }
 }
+
+#[cfg(test)]
+mod tests;

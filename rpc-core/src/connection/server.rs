@@ -23,7 +23,7 @@ use crate::{
     dispatch::Incoming,
     frame::{Frame, VERSION, preface},
     hello::Hello,
-    limits::{ASSUMED_MESSAGE_SIZE, MAX_METADATA_SIZE, MAX_METHOD_NAME},
+    limits::{ASSUMED_MESSAGE_SIZE, MAX_FRAME_SIZE, MAX_METADATA_SIZE, MAX_METHOD_NAME},
     message::{self, Message, kind},
     metadata::{self, Extras},
     payload::{Body, Payload, Span, slice},
@@ -42,10 +42,10 @@ pub struct Config {
 }
 
 impl Config {
-    /// A configuration; what is below the protocol's minimum is raised to it.
+    /// A configuration; what is outside of what the protocol allows is brought to its nearest bound.
     pub fn new(max_message_size: usize, max_calls: u32) -> Self {
         Self {
-            max_message_size: max_message_size.max(ASSUMED_MESSAGE_SIZE),
+            max_message_size: max_message_size.clamp(ASSUMED_MESSAGE_SIZE, MAX_FRAME_SIZE),
             max_calls: max_calls.max(1),
         }
     }
@@ -192,14 +192,15 @@ impl Connection {
                 error.and_then(|span| message::read_error(slice(body, &span)).ok()),
             )),
             Message::Hello(_) => Err(Violation::SecondHello),
-            Message::Response { .. } => Err(Violation::WrongSide { kind: kind::RESPONSE.into() }),
+            Message::Response { .. } => {
+                Err(Violation::WrongSide { kind: message::kind_of(body.as_slice()) })
+            }
         }
     }
 
     fn hello(&mut self, message: Message, frame: &[u8]) -> Result<Event, Violation> {
         let Message::Hello(hello) = message else {
-            // Every message that parses has a type in front.
-            return Err(Violation::HelloExpected { kind: frame.get(1).copied().unwrap_or(0).into() });
+            return Err(Violation::HelloExpected { kind: message::kind_of(frame) });
         };
         self.peer = hello;
         self.state = State::Open;
@@ -235,8 +236,7 @@ impl Connection {
             None => (Extras::default(), 0),
         };
         if self.state == State::Draining {
-            let error = Error::unavailable("the server is shutting down");
-            return Ok(self.refuse(id, error));
+            return Ok(self.refuse(id, shutting_down()));
         }
         self.accepted += 1;
         if self.calls.len() >= self.config.max_calls as usize {
@@ -264,7 +264,7 @@ impl Connection {
     }
 
     fn oversized(&mut self, kind: u64, id: Option<u32>, size: usize) -> Result<Event, Violation> {
-        if self.state == State::Hello {
+        if self.state == State::Hello && kind != u64::from(kind::HELLO) {
             return Err(Violation::HelloExpected { kind });
         }
         match u8::try_from(kind).unwrap_or(u8::MAX) {
@@ -274,12 +274,15 @@ impl Connection {
                 {
                     return Err(Violation::DuplicateId { id });
                 }
+                if self.state == State::Draining {
+                    return Ok(self.refuse(id, shutting_down()));
+                }
                 self.accepted += 1;
                 let limit = self.config.max_message_size;
                 Ok(self.refuse(id, request_too_large(size, limit)))
             }
             kind::NOTIFICATION | kind::NOTIFICATION_WITH_METADATA => {
-                self.accepted += 1;
+                self.accepted += u64::from(self.state != State::Draining);
                 Ok(Event::None)
             }
             _ => Err(Violation::MessageTooLarge { kind, size }),
@@ -424,6 +427,10 @@ impl Connection {
         }
         self.output.message(|out| message::write_failure(out, id, error));
     }
+}
+
+fn shutting_down() -> Error {
+    Error::unavailable("the server is shutting down")
 }
 
 fn too_many_calls(limit: u32) -> Error {

@@ -74,7 +74,7 @@ pub(super) struct Entry<W> {
     previous: u32,
     next: u32,
     pub(super) deadline: Option<Instant>,
-    /// The place of the call among all that its connection carried, from 1.
+    /// The place of the call among all that its connection carried, from 1; 0 where it was not sent.
     pub(super) ordinal: u64,
     /// Whether it was sent before the server's hello had come.
     pub(super) early: bool,
@@ -130,6 +130,7 @@ impl<W: Default> Calls<W> {
         let entry = &mut self.entries[slot as usize];
         entry.stage = Stage::Queued;
         entry.deadline = deadline;
+        entry.ordinal = 0;
         std::mem::swap(&mut entry.outgoing, outgoing);
         entry.waiter = waiter;
         let call = CallRef { slot, generation: entry.generation };
@@ -195,16 +196,35 @@ impl<W: Default> Calls<W> {
         }
     }
 
-    /// Puts a call that was sent at the front of the queue again.
+    /// Puts a call that was sent into the queue again: in front of the calls that were not sent, and behind those that
+    /// were sent before it.
     pub(super) fn requeue(&mut self, slot: u32) {
-        let head = std::mem::replace(&mut self.head, slot);
+        let ordinal = self.entries[slot as usize].ordinal;
+        let (mut previous, mut next) = (NOWHERE, self.head);
+        // Bounded by the calls that were in flight.
+        while let Some(entry) = self.entries.get(next as usize)
+            && (1..ordinal).contains(&entry.ordinal)
+        {
+            (previous, next) = (next, entry.next);
+        }
         let entry = &mut self.entries[slot as usize];
         entry.stage = Stage::Queued;
-        entry.previous = NOWHERE;
-        entry.next = head;
-        match head {
+        entry.previous = previous;
+        entry.next = next;
+        match previous {
+            NOWHERE => self.head = slot,
+            previous => self.entries[previous as usize].next = slot,
+        }
+        match next {
             NOWHERE => self.tail = slot,
-            head => self.entries[head as usize].previous = slot,
+            next => self.entries[next as usize].previous = slot,
+        }
+    }
+
+    /// The connection whose calls were counted is gone.
+    pub(super) fn forget_ordinals(&mut self) {
+        for entry in &mut self.entries {
+            entry.ordinal = 0;
         }
     }
 
@@ -244,3 +264,6 @@ impl<W: Default> Calls<W> {
         self.live
     }
 }
+
+#[cfg(test)]
+mod tests;

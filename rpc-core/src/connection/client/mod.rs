@@ -18,7 +18,10 @@
 
 mod calls;
 
-use std::time::{Duration, Instant};
+use std::{
+    cmp::Reverse,
+    time::{Duration, Instant},
+};
 
 use bytes::Buf;
 
@@ -29,7 +32,7 @@ use crate::{
     buffer::WriteBuffer,
     frame::{Frame, VERSION, preface},
     hello::Hello,
-    limits::{ASSUMED_CALLS, ASSUMED_MESSAGE_SIZE, WRITE_HIGH_WATER},
+    limits::{ASSUMED_CALLS, ASSUMED_MESSAGE_SIZE, MAX_FRAME_SIZE, MAX_TIMEOUT, WRITE_HIGH_WATER},
     message::{self, Message, kind},
     metadata::Extras,
     payload::{Body, Payload, Span, slice},
@@ -49,9 +52,9 @@ pub struct Config {
 }
 
 impl Config {
-    /// A configuration; what is below the protocol's minimum is raised to it.
+    /// A configuration; a size outside of what the protocol allows is brought to its nearest bound.
     pub fn new(max_message_size: usize, default_timeout: Option<Duration>, structs: Structs) -> Self {
-        Self { max_message_size: max_message_size.max(ASSUMED_MESSAGE_SIZE), default_timeout, structs }
+        Self { max_message_size: max_message_size.clamp(ASSUMED_MESSAGE_SIZE, MAX_FRAME_SIZE), default_timeout, structs }
     }
 }
 
@@ -187,7 +190,12 @@ impl<W: Default> Connection<W> {
             return Some(Transmitted::Refused(&mut self.calls.entry(slot).waiter, too_large(size, limit)));
         }
         let left = entry.deadline.map(|deadline| deadline.saturating_duration_since(now));
-        let extras = Extras { timeout: left.filter(|_| left != default_timeout), attempt: None };
+        let timeout = match (left, default_timeout) {
+            // The server would take the default for it; the longest timeout is as good as none.
+            (None, Some(_)) => Some(MAX_TIMEOUT),
+            _ => left.filter(|_| left != default_timeout),
+        };
+        let extras = Extras { timeout, attempt: None };
         let id = (!outgoing.oneway).then_some(id);
         self.output.frame(
             |out| message::write_call(out, id, outgoing.method, extras, metadata),
@@ -216,6 +224,9 @@ impl<W: Default> Connection<W> {
             Frame::Whole(body) => body,
             Frame::Oversized { size, head } => {
                 let (kind, id) = message::oversized(head)?;
+                if self.state == State::Hello && kind != u64::from(kind::HELLO) {
+                    return Err(Violation::HelloExpected { kind });
+                }
                 let kind_byte = u8::try_from(kind).unwrap_or(u8::MAX);
                 return match id {
                     Some(id) if matches!(kind_byte, kind::RESPONSE | kind::RESPONSE_WITH_METADATA) => {
@@ -229,8 +240,7 @@ impl<W: Default> Connection<W> {
         let message = Message::parse(body.as_slice())?;
         if self.state == State::Hello {
             let Message::Hello(hello) = message else {
-                let kind = body.as_slice().get(1).copied().unwrap_or(0);
-                return Err(Violation::HelloExpected { kind: kind.into() });
+                return Err(Violation::HelloExpected { kind: message::kind_of(body.as_slice()) });
             };
             self.peer = hello;
             self.state = State::Open;
@@ -239,7 +249,10 @@ impl<W: Default> Connection<W> {
         match message {
             Message::Response { id, error, payload } => self.response(id, error, payload, body),
             Message::Ping { token } => {
-                self.output.message(|out| message::write_pong(out, token));
+                // A client always reads, so a server that never does could fill its memory with pongs.
+                if self.output.remaining() < WRITE_HIGH_WATER {
+                    self.output.message(|out| message::write_pong(out, token));
+                }
                 Ok(Event::None)
             }
             Message::Pong | Message::Ignored => Ok(Event::None),
@@ -249,8 +262,9 @@ impl<W: Default> Connection<W> {
                 Ok(Event::GoAway(error))
             }
             Message::Hello(_) => Err(Violation::SecondHello),
-            Message::Call { .. } => Err(Violation::WrongSide { kind: kind::REQUEST.into() }),
-            Message::Cancel { .. } => Err(Violation::WrongSide { kind: kind::CANCEL.into() }),
+            Message::Call { .. } | Message::Cancel { .. } => {
+                Err(Violation::WrongSide { kind: message::kind_of(body.as_slice()) })
+            }
         }
     }
 
@@ -316,9 +330,13 @@ impl<W: Default> Connection<W> {
                 let entry = self.calls.entry(slot);
                 entry.stage = Stage::Settled;
                 let outcome = outcome.map(|start| match body {
-                    // The arguments are not needed any more: their buffer takes the next frame.
                     Some(body) => {
-                        let spare = Body::Small(entry.outgoing.arguments.take_buffer());
+                        let spare = match body {
+                            // The arguments are not needed any more: their buffer takes the next frame.
+                            Body::Small(_) => Body::Small(entry.outgoing.arguments.take_buffer()),
+                            // This frame took no buffer, so none goes in its place.
+                            Body::Large(_) => Body::default(),
+                        };
                         Payload::new(std::mem::replace(body, spare), start)
                     }
                     None => Payload::default(),
@@ -433,10 +451,11 @@ impl<W: Default> Connection<W> {
         let mut remains = Remains { output: self.output.take_unsent(), calls: Vec::new() };
         let state = std::mem::replace(&mut self.state, State::Closed);
         self.in_flight = 0;
-        let slots: Vec<(u32, Stage, u64)> =
+        let mut slots: Vec<(u32, Stage, u64)> =
             self.calls.iter().map(|(slot, entry)| (slot, entry.stage, entry.ordinal)).collect();
-        // From the last to the first, so that calls that go back into the queue keep their order.
-        for (slot, stage, ordinal) in slots.into_iter().rev() {
+        // From the last that was sent to the first, so that each goes back to the front of the queue.
+        slots.sort_unstable_by_key(|(.., ordinal)| Reverse(*ordinal));
+        for (slot, stage, ordinal) in slots {
             let entry = self.calls.entry(slot);
             match (stage, state) {
                 (Stage::Cancelled, _) => remains.calls.push(self.calls.free(slot)),
@@ -457,6 +476,7 @@ impl<W: Default> Connection<W> {
                 }
             }
         }
+        self.calls.forget_ordinals();
         remains
     }
 
@@ -513,3 +533,6 @@ fn answer_too_large(size: usize, limit: usize) -> Error {
         "the answer has {size} bytes, more than the {limit} that this channel accepts; raise it with `max_message_size` on the channel's builder"
     ))
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,493 @@
+//! Each way from stage to stage that the diagram of `calls.rs` shows, one at a time.
+
+use std::time::{Duration, Instant};
+
+use bytes::Buf;
+
+use super::{CallRef, Config, Connection, Event, Outgoing, Transmitted};
+use crate::{
+    Code, Error, Structs,
+    frame::Frame,
+    limits::{ASSUMED_MESSAGE_SIZE, WRITE_HIGH_WATER},
+    msgpack,
+    payload::Body,
+};
+
+/// What a caller got, as text: the code of its error, or "ok".
+type Waiter = Option<String>;
+
+struct Channel {
+    machine: Connection<Waiter>,
+    now: Instant,
+}
+
+impl Channel {
+    fn closed() -> Self {
+        let config = Config::new(ASSUMED_MESSAGE_SIZE, None, Structs::Named);
+        Self {
+            machine: Connection::new(config),
+            now: Instant::now(),
+        }
+    }
+
+    fn open(max_calls: u8) -> Self {
+        let mut channel = Self::closed();
+        channel.connect(max_calls);
+        channel
+    }
+
+    fn connect(&mut self, max_calls: u8) {
+        self.machine.connected();
+        self.receive(&[0x92, 14, 0x81, 0, max_calls]);
+        self.written();
+    }
+
+    fn submit(&mut self, timeout: Option<Duration>) -> CallRef {
+        let mut outgoing = Outgoing {
+            method: "m",
+            ..Outgoing::default()
+        };
+        msgpack::write_array_len(outgoing.arguments.buffer(), 0);
+        let deadline = timeout.map(|timeout| self.now + timeout);
+        self.machine
+            .submit(&mut outgoing, deadline, None)
+            .expect("there is room")
+    }
+
+    fn transmit(&mut self) {
+        while let Some(transmitted) = self.machine.transmit(self.now) {
+            match transmitted {
+                Transmitted::Request => {}
+                Transmitted::Notification(waiter) => *waiter = Some("ok".to_owned()),
+                Transmitted::Refused(waiter, error) => settle(waiter, &error),
+            }
+        }
+    }
+
+    /// A call that was sent, and its id.
+    fn sent(&mut self, timeout: Option<Duration>) -> (CallRef, u8) {
+        let call = self.submit(timeout);
+        self.transmit();
+        let written = self.written();
+        (call, *written.get(6).expect("a request was written"))
+    }
+
+    /// Takes one message; says whether it freed a slot whose caller was gone.
+    fn receive(&mut self, message: &[u8]) -> bool {
+        let mut frame = Frame::Whole(Body::Small(message.to_vec()));
+        match self.machine.receive(&mut frame).expect("no violation") {
+            Event::None | Event::GoAway(_) => false,
+            Event::Answered(waiter, Ok(_)) => {
+                assert!(waiter.replace("ok".to_owned()).is_none());
+                false
+            }
+            Event::Answered(waiter, Err(error)) => {
+                settle(waiter, &error);
+                false
+            }
+            Event::Gone(..) => true,
+        }
+    }
+
+    fn refuse(&mut self, id: u8, code: Code) {
+        self.receive(&[0x94, 1, id, 0x94, code as u8, 0xa0, 0xc0, 1, 0xc0]);
+    }
+
+    fn expire(&mut self, after: Duration) {
+        self.now += after;
+        self.machine
+            .expire(self.now, |waiter, error| settle(waiter, &error));
+    }
+
+    fn lose(&mut self) -> usize {
+        let error = Error::unavailable("lost");
+        self.machine
+            .lost(&error, |waiter, error| settle(waiter, &error))
+            .calls
+            .len()
+    }
+
+    /// The caller has taken its outcome.
+    fn release(&mut self, call: CallRef) {
+        *self.machine.waiter(call) = None;
+        drop(self.machine.release(call));
+    }
+
+    fn outcome(&mut self, call: CallRef) -> Waiter {
+        self.machine.waiter(call).clone()
+    }
+
+    fn written(&mut self) -> Vec<u8> {
+        let output = self.machine.output();
+        output.copy_to_bytes(output.remaining()).to_vec()
+    }
+
+    /// The ids of the calls that are sent now, in order.
+    fn transmitted(&mut self) -> Vec<u8> {
+        self.transmit();
+        let written = self.written();
+        written.chunks(4 + 6).map(|frame| frame[6]).collect()
+    }
+}
+
+fn settle(waiter: &mut Waiter, error: &Error) {
+    let started = if error.is_not_started() {
+        ", not started"
+    } else {
+        ""
+    };
+    assert!(
+        waiter
+            .replace(format!("{}{started}", error.kind()))
+            .is_none(),
+        "two outcomes"
+    );
+}
+
+const SOON: Duration = Duration::from_millis(1);
+
+#[test]
+fn queued_then_cancelled() {
+    let mut channel = Channel::closed();
+    let call = channel.submit(None);
+    assert!(
+        channel.machine.cancel(call).is_some(),
+        "its remains come back at once"
+    );
+    assert!(channel.machine.is_empty() && !channel.machine.has_queued());
+    assert!(channel.written().is_empty());
+}
+
+#[test]
+fn queued_then_expired() {
+    for (mut channel, connected) in [(Channel::closed(), false), (Channel::open(0), true)] {
+        let call = channel.submit(Some(SOON));
+        channel.transmit();
+        assert_eq!(channel.machine.next_deadline(), Some(channel.now + SOON));
+        channel.expire(SOON);
+        let outcome = channel.outcome(call);
+        assert_eq!(
+            outcome.as_deref(),
+            Some("deadline_exceeded, not started"),
+            "{connected}"
+        );
+        channel.release(call);
+        assert!(channel.machine.is_empty() && channel.written().is_empty());
+        assert_eq!(channel.machine.next_deadline(), None);
+    }
+}
+
+#[test]
+fn queued_then_connecting_failed() {
+    let mut channel = Channel::closed();
+    let call = channel.submit(None);
+    assert_eq!(channel.lose(), 0);
+    assert_eq!(
+        channel.outcome(call).as_deref(),
+        Some("unavailable, not started")
+    );
+    assert!(!channel.machine.has_queued());
+    channel.release(call);
+    assert!(channel.machine.is_empty());
+}
+
+#[test]
+fn sent_then_answered() {
+    let mut channel = Channel::open(9);
+    let (call, id) = channel.sent(None);
+    assert_eq!(channel.machine.in_flight(), 1);
+    channel.receive(&[0x94, 1, id, 0xc0, 0xc0]);
+    assert_eq!(channel.outcome(call).as_deref(), Some("ok"));
+    assert_eq!((channel.machine.in_flight(), channel.machine.len()), (0, 1));
+    channel.release(call);
+    assert!(channel.machine.is_empty());
+}
+
+#[test]
+fn answered_then_dropped() {
+    let mut channel = Channel::open(9);
+    let (call, id) = channel.sent(None);
+    channel.receive(&[0x94, 1, id, 0xc0, 0xc0]);
+    assert!(channel.machine.cancel(call).is_some());
+    assert!(channel.machine.is_empty());
+    assert!(channel.written().is_empty(), "there is nothing to cancel");
+}
+
+#[test]
+fn sent_then_cancelled_then_answered() {
+    let mut channel = Channel::open(9);
+    let (call, id) = channel.sent(None);
+    assert!(
+        channel.machine.cancel(call).is_none(),
+        "the slot is held until the answer"
+    );
+    assert_eq!(channel.written(), [0, 0, 0, 4, 0x93, 6, id, 0xc0]);
+    assert_eq!((channel.machine.in_flight(), channel.machine.len()), (1, 1));
+    let next = channel.sent(None);
+    assert_ne!(next.1, id);
+    assert!(channel.receive(&[0x94, 1, id, 0x94, 1, 0xa0, 0xc0, 0, 0xc0]));
+    assert_eq!((channel.machine.in_flight(), channel.machine.len()), (1, 1));
+}
+
+#[test]
+fn sent_then_cancelled_then_lost() {
+    let mut channel = Channel::open(9);
+    let (call, _) = channel.sent(None);
+    assert!(channel.machine.cancel(call).is_none());
+    assert_eq!(channel.lose(), 1, "its remains come back");
+    assert!(channel.machine.is_empty());
+}
+
+#[test]
+fn sent_then_expired_then_taken_then_answered() {
+    let mut channel = Channel::open(9);
+    let (call, id) = channel.sent(Some(SOON));
+    channel.expire(SOON);
+    assert_eq!(channel.outcome(call).as_deref(), Some("deadline_exceeded"));
+    assert_eq!(channel.written(), [0, 0, 0, 4, 0x93, 6, id, 0xc0]);
+    channel.release(call);
+    assert_eq!(
+        channel.machine.len(),
+        1,
+        "the slot is held until the answer"
+    );
+    channel.expire(SOON);
+    assert!(channel.written().is_empty(), "it expires once");
+    assert!(channel.receive(&[0x94, 1, id, 0xc0, 0xc0]));
+    assert_eq!((channel.machine.in_flight(), channel.machine.len()), (0, 0));
+}
+
+#[test]
+fn sent_then_expired_then_answered_then_taken() {
+    let mut channel = Channel::open(9);
+    let (call, id) = channel.sent(Some(SOON));
+    channel.expire(SOON);
+    assert!(
+        !channel.receive(&[0x94, 1, id, 0xc0, 0xc0]),
+        "its caller still holds the slot"
+    );
+    assert_eq!(channel.outcome(call).as_deref(), Some("deadline_exceeded"));
+    channel.release(call);
+    assert!(channel.machine.is_empty());
+}
+
+#[test]
+fn sent_then_expired_then_lost_then_dropped() {
+    let mut channel = Channel::open(9);
+    let (call, _) = channel.sent(Some(SOON));
+    channel.expire(SOON);
+    assert_eq!(channel.lose(), 0);
+    assert!(channel.machine.cancel(call).is_some());
+    assert!(channel.machine.is_empty());
+}
+
+#[test]
+fn sent_then_lost() {
+    let mut channel = Channel::open(9);
+    let (call, _) = channel.sent(None);
+    channel.lose();
+    assert_eq!(
+        channel.outcome(call).as_deref(),
+        Some("unavailable"),
+        "it may have run"
+    );
+    channel.release(call);
+    assert!(channel.machine.is_empty());
+}
+
+#[test]
+fn a_deadline_that_did_not_pass_keeps_the_timer() {
+    let mut channel = Channel::open(9);
+    let (early, id) = channel.sent(Some(SOON));
+    channel.sent(Some(SOON * 5));
+    channel.submit(None);
+    channel.receive(&[0x94, 1, id, 0xc0, 0xc0]);
+    channel.release(early);
+    let late = channel.now + SOON * 5;
+    channel.expire(SOON * 2);
+    assert_eq!(channel.machine.next_deadline(), Some(late));
+    channel.expire(SOON * 3);
+    assert_eq!(channel.machine.next_deadline(), None);
+}
+
+#[test]
+fn what_was_refused_early_is_sent_again_in_its_order() {
+    // PROTOCOL 1.6: the server accepts one call, and the client could not know.
+    let mut channel = Channel::closed();
+    channel.machine.connected();
+    channel.written();
+    for _ in 0..4 {
+        channel.submit(None);
+    }
+    assert_eq!(channel.transmitted(), [0, 1, 2, 3]);
+    channel.submit(None);
+    channel.receive(&[0x92, 14, 0x81, 0, 1]);
+    assert!(
+        channel.transmitted().is_empty(),
+        "more are in flight than are accepted"
+    );
+    for id in [1, 2, 3] {
+        channel.refuse(id, Code::ResourceExhausted);
+    }
+    assert_eq!(channel.machine.in_flight(), 1);
+    for id in 0..4 {
+        assert!(channel.transmitted().is_empty());
+        channel.receive(&[0x94, 1, id, 0xc0, 0xc0]);
+        assert_eq!(channel.transmitted(), [id + 1]);
+    }
+}
+
+#[test]
+fn what_was_refused_with_knowledge_is_not_sent_again() {
+    let mut channel = Channel::open(9);
+    let (call, id) = channel.sent(None);
+    channel.refuse(id, Code::ResourceExhausted);
+    assert_eq!(
+        channel.outcome(call).as_deref(),
+        Some("resource_exhausted, not started")
+    );
+    let (call, id) = channel.sent(None);
+    channel.refuse(id, Code::Unavailable);
+    assert_eq!(
+        channel.outcome(call).as_deref(),
+        Some("unavailable, not started")
+    );
+}
+
+#[test]
+fn what_was_refused_twice_is_not_sent_again() {
+    let mut channel = Channel::closed();
+    channel.machine.connected();
+    channel.written();
+    let (call, id) = channel.sent(None);
+    channel.receive(&[0x92, 14, 0x81, 0, 9]);
+    channel.refuse(id, Code::ResourceExhausted);
+    assert_eq!(channel.transmitted(), [id]);
+    channel.refuse(id, Code::ResourceExhausted);
+    assert_eq!(
+        channel.outcome(call).as_deref(),
+        Some("resource_exhausted, not started")
+    );
+}
+
+#[test]
+fn what_was_cancelled_is_not_sent_again() {
+    let mut channel = Channel::closed();
+    channel.machine.connected();
+    channel.written();
+    let (call, id) = channel.sent(None);
+    channel.receive(&[0x92, 14, 0x81, 0, 9]);
+    assert!(channel.machine.cancel(call).is_none());
+    channel.refuse(id, Code::ResourceExhausted);
+    assert!(channel.machine.is_empty() && !channel.machine.has_queued());
+}
+
+#[test]
+fn what_a_leaving_server_did_not_take_goes_to_the_next_one_in_its_order() {
+    // PROTOCOL 9.3. Slots are used again last in, first out, so their order is not that of the calls.
+    let mut channel = Channel::open(9);
+    let held: Vec<_> = (0..4).map(|_| channel.sent(None)).collect();
+    for (call, id) in held {
+        channel.receive(&[0x94, 1, id, 0xc0, 0xc0]);
+        channel.release(call);
+    }
+    let sent: Vec<_> = (0..4).map(|_| channel.submit(None)).collect();
+    channel.transmit();
+    channel.written();
+    let queued = channel.submit(None);
+    channel.machine.waiter(queued);
+    // Of the eight calls that this connection carried it took five.
+    channel.receive(&[0x94, 13, 5, 0xc0, 0xc0]);
+    channel.transmit();
+    assert!(
+        channel.written().is_empty(),
+        "nothing is sent to it any more"
+    );
+    channel.lose();
+    assert_eq!(channel.outcome(sent[0]).as_deref(), Some("unavailable"));
+    let mut order = Vec::new();
+    while let Some(slot) = channel.machine.calls.first() {
+        channel.machine.calls.unlink(slot);
+        order.push(slot);
+    }
+    let expected: Vec<u32> = sent[1..]
+        .iter()
+        .chain([&queued])
+        .map(|call| call.slot)
+        .collect();
+    assert_eq!(order, expected);
+}
+
+#[test]
+fn what_a_leaving_server_refused_goes_to_the_next_one() {
+    let mut channel = Channel::open(9);
+    let (call, id) = channel.sent(None);
+    channel.receive(&[0x94, 13, 0, 0xc0, 0xc0]);
+    assert!(!channel.machine.is_finished());
+    channel.refuse(id, Code::Unavailable);
+    assert!(channel.machine.is_finished() && channel.machine.has_queued());
+    channel.lose();
+    assert_eq!(channel.outcome(call), None);
+    channel.connect(9);
+    assert_eq!(channel.transmitted(), [id]);
+}
+
+#[test]
+fn one_way_calls_end_when_they_are_written() {
+    let mut channel = Channel::open(0);
+    let call = channel.submit(None);
+    channel.machine.calls.entry(call.slot).outgoing.oneway = true;
+    channel.transmit();
+    assert_eq!(channel.outcome(call), None, "it waits like any other");
+    channel.lose();
+    channel.connect(1);
+    assert_eq!(
+        channel.outcome(call).as_deref(),
+        Some("unavailable, not started")
+    );
+    let call = channel.submit(None);
+    channel.machine.calls.entry(call.slot).outgoing.oneway = true;
+    channel.transmit();
+    assert_eq!(channel.outcome(call).as_deref(), Some("ok"));
+    assert_eq!(channel.machine.in_flight(), 0);
+}
+
+#[test]
+fn nothing_is_sent_above_high_water() {
+    let mut channel = Channel::open(9);
+    channel.machine.output().raw(&vec![0; WRITE_HIGH_WATER - 1]);
+    channel.submit(None);
+    channel.submit(None);
+    channel.transmit();
+    assert_eq!(channel.machine.in_flight(), 1);
+    channel.written();
+    channel.transmit();
+    assert_eq!(channel.machine.in_flight(), 2);
+}
+
+#[test]
+fn a_full_channel_gives_the_call_back() {
+    let mut channel = Channel::closed();
+    for _ in 0..crate::limits::MAX_CALLS_PER_CHANNEL {
+        assert!(
+            channel
+                .machine
+                .submit(&mut Outgoing::default(), None, None)
+                .is_ok()
+        );
+    }
+    let mut outgoing = Outgoing {
+        method: "again",
+        ..Outgoing::default()
+    };
+    let refused = channel
+        .machine
+        .submit(&mut outgoing, None, Some("mine".to_owned()));
+    let (error, waiter) = refused.expect_err("no slot is left");
+    assert_eq!(error.kind(), Code::ResourceExhausted);
+    assert!(error.is_not_started());
+    assert_eq!(
+        (outgoing.method, waiter.as_deref()),
+        ("again", Some("mine"))
+    );
+}

@@ -1,0 +1,297 @@
+//! The two ends as their drivers run them: bytes in, bytes out, and the events in between.
+
+use std::{collections::VecDeque, time::Instant};
+
+use bytes::{Buf, BytesMut};
+use tokio_util::codec::Decoder;
+
+use crate::{
+    Error, Value,
+    arguments::Arguments,
+    buffer::WriteBuffer,
+    connection::{
+        client::{self, Transmitted},
+        server::{self, CallKey},
+    },
+    dispatch::Incoming,
+    frame::{Frame, FrameCodec, take_preface},
+    limits::{ASSUMED_CALLS, WRITE_HIGH_WATER},
+    payload::Payload,
+};
+
+/// What the client's machine keeps for a caller.
+#[derive(Debug, Default)]
+pub(super) struct Waiter {
+    /// The caller's number, from 1.
+    pub(super) caller: usize,
+    pub(super) outcome: Option<Result<Payload, Error>>,
+    pub(super) settled: u32,
+}
+
+impl Waiter {
+    pub(super) fn settle(&mut self, outcome: Result<Payload, Error>) {
+        self.settled += 1;
+        assert_eq!(self.settled, 1, "caller {} got two outcomes", self.caller);
+        self.outcome = Some(outcome);
+    }
+}
+
+/// One direction of a connection: bytes on their way.
+#[derive(Default)]
+pub(super) struct Pipe(VecDeque<u8>);
+
+impl Pipe {
+    /// Takes up to `count` bytes of what is to be sent.
+    pub(super) fn fill(&mut self, output: &mut WriteBuffer, mut count: usize) {
+        while count > 0 && output.has_remaining() {
+            let part = output.chunk().len().min(count);
+            self.0.extend(&output.chunk()[..part]);
+            output.advance(part);
+            count -= part;
+        }
+        if !output.has_remaining() {
+            output.release();
+        }
+    }
+
+    /// Hands on up to `count` bytes.
+    pub(super) fn empty(&mut self, input: &mut BytesMut, count: usize) {
+        let part = count.min(self.0.len());
+        input.extend(self.0.drain(..part));
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// What the client's end has of one connection.
+pub(super) struct ClientSide {
+    pub(super) codec: FrameCodec,
+    pub(super) input: BytesMut,
+    pub(super) has_preface: bool,
+}
+
+impl ClientSide {
+    pub(super) fn new(max_message_size: usize) -> Self {
+        Self {
+            codec: FrameCodec::new(max_message_size),
+            input: BytesMut::new(),
+            has_preface: false,
+        }
+    }
+
+    /// Handles what has arrived; callers whose remains came back go to `gone`.
+    pub(super) fn handle(
+        &mut self,
+        machine: &mut client::Connection<Waiter>,
+        gone: &mut Vec<Waiter>,
+    ) {
+        if !self.has_preface {
+            self.has_preface = take_preface(&mut self.input)
+                .expect("a right preface")
+                .is_some();
+        }
+        while self.has_preface {
+            let decoded = self
+                .codec
+                .decode(&mut self.input)
+                .expect("the server's frames are right");
+            let Some(mut frame) = decoded else { break };
+            match machine
+                .receive(&mut frame)
+                .expect("the server keeps the protocol")
+            {
+                client::Event::None | client::Event::GoAway(_) => {}
+                client::Event::Answered(waiter, outcome) => waiter.settle(outcome),
+                client::Event::Gone(_, waiter) => gone.push(waiter),
+            }
+            if let Frame::Whole(body) = frame {
+                self.codec.recycle(body);
+            }
+        }
+    }
+}
+
+/// Sends what may be sent, to a server that accepts `max_calls`.
+pub(super) fn transmit(machine: &mut client::Connection<Waiter>, now: Instant, max_calls: u32) {
+    let assumed = if machine.is_open() {
+        max_calls
+    } else {
+        ASSUMED_CALLS
+    };
+    while let Some(transmitted) = machine.transmit(now) {
+        match transmitted {
+            Transmitted::Request => assert!(machine.in_flight() <= assumed),
+            Transmitted::Notification(waiter) => waiter.settle(Ok(Payload::nil())),
+            Transmitted::Refused(waiter, error) => waiter.settle(Err(error)),
+        }
+    }
+}
+
+/// A handler that is pending.
+pub(super) struct Handler {
+    pub(super) key: CallKey,
+    pub(super) handle: u32,
+    pub(super) caller: usize,
+}
+
+/// What a call asks of its handler.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Plan {
+    /// An answer at once, of this size.
+    Ready(usize),
+    /// An answer later.
+    Pending,
+    /// An error at once, which claims that the call did not start.
+    Fail,
+}
+
+impl Plan {
+    fn number(self) -> u64 {
+        match self {
+            Self::Pending => 0,
+            Self::Fail => 1,
+            Self::Ready(size) => 2 + size as u64,
+        }
+    }
+
+    fn from_number(number: u64) -> Self {
+        match number {
+            0 => Self::Pending,
+            1 => Self::Fail,
+            size => Self::Ready(usize::try_from(size - 2).expect("a small answer")),
+        }
+    }
+
+    /// Appends the arguments of a call: who calls, what it asks for, and padding.
+    pub(super) fn write(self, caller: usize, padding: usize, out: &mut crate::value::Encoder) {
+        crate::msgpack::write_array_len(out.buffer(), 3);
+        crate::msgpack::write_uint(out.buffer(), caller as u64);
+        crate::msgpack::write_uint(out.buffer(), self.number());
+        out.bin(&vec![0; padding]);
+    }
+
+    fn read(incoming: &Incoming) -> (usize, Self) {
+        let mut arguments = Arguments::new(&incoming.payload);
+        let caller = usize::decode(arguments.take("caller")).expect("a number");
+        let plan = u64::decode(arguments.take("plan")).expect("a number");
+        (caller, Self::from_number(plan))
+    }
+}
+
+/// The server's end of one connection.
+pub(super) struct ServerSide {
+    pub(super) machine: server::Connection,
+    pub(super) codec: FrameCodec,
+    pub(super) input: BytesMut,
+    pub(super) handlers: Vec<Handler>,
+    next_handle: u32,
+}
+
+impl ServerSide {
+    pub(super) fn new(config: server::Config) -> Self {
+        Self {
+            machine: server::Connection::new(config),
+            codec: FrameCodec::new(config.max_message_size),
+            input: BytesMut::new(),
+            handlers: Vec::new(),
+            next_handle: 0,
+        }
+    }
+
+    /// Handles what has arrived; the callers whose handlers start go to `started`.
+    pub(super) fn handle(&mut self, now: Instant, started: &mut Vec<usize>) {
+        if self.machine.awaits_preface() {
+            match take_preface(&mut self.input).expect("a right preface") {
+                Some(version) => self.machine.open(version),
+                None => return,
+            }
+        }
+        while self.machine.output().remaining() < WRITE_HIGH_WATER {
+            let decoded = self
+                .codec
+                .decode(&mut self.input)
+                .expect("the client's frames are right");
+            let Some(mut frame) = decoded else { break };
+            match self
+                .machine
+                .receive(&mut frame, now)
+                .expect("the client keeps the protocol")
+            {
+                server::Event::None | server::Event::GoAway(_) => {}
+                server::Event::Call(key, incoming) => self.start(key, incoming, started),
+                server::Event::Cancel { handle } => self.remove(handle),
+            }
+            if let Frame::Whole(body) = frame {
+                self.codec.recycle(body);
+            }
+        }
+    }
+
+    fn start(&mut self, key: CallKey, incoming: Incoming, started: &mut Vec<usize>) {
+        let (caller, plan) = Plan::read(&incoming);
+        started.push(caller);
+        match plan {
+            Plan::Ready(size) => {
+                let mut result = answer(caller, size);
+                self.machine.answer(key, Ok(&mut result));
+            }
+            Plan::Fail => {
+                // As a handler's error leaves it: it cannot claim that it did not run.
+                let error = Error::unavailable("the handler failed").not_started(true);
+                let error = crate::Failure::into_error(error, self.machine.structs());
+                self.machine.answer(key, Err(&error));
+            }
+            Plan::Pending => {
+                let handle = self.next_handle;
+                self.next_handle += 1;
+                self.machine.pending(key, handle, incoming.deadline());
+                self.handlers.push(Handler {
+                    key,
+                    handle,
+                    caller,
+                });
+            }
+        }
+        self.codec.recycle(incoming.into_body());
+    }
+
+    /// Ends the pending handler with this index.
+    pub(super) fn finish(&mut self, index: usize) {
+        let Handler { key, caller, .. } = self.handlers.swap_remove(index);
+        self.machine.finish(key, Ok(&mut answer(caller, 0)));
+    }
+
+    pub(super) fn expire(&mut self, now: Instant) {
+        let mut expired = Vec::new();
+        self.machine.expire(now, |handle| expired.push(handle));
+        for handle in expired {
+            self.remove(handle);
+        }
+    }
+
+    fn remove(&mut self, handle: u32) {
+        let index = self
+            .handlers
+            .iter()
+            .position(|handler| handler.handle == handle);
+        self.handlers
+            .swap_remove(index.expect("a handler is stopped once, while it is pending"));
+    }
+}
+
+/// The answer to this caller.
+fn answer(caller: usize, size: usize) -> crate::value::Encoder {
+    let mut encoder = crate::value::Encoder::default();
+    crate::msgpack::write_array_len(encoder.buffer(), 2);
+    crate::msgpack::write_uint(encoder.buffer(), caller as u64);
+    encoder.bin(&vec![0; size]);
+    encoder
+}
+
+/// The caller to whom an answer was written.
+pub(super) fn answered(payload: &Payload) -> usize {
+    let mut arguments = Arguments::new(payload);
+    usize::decode(arguments.take("caller")).expect("a number")
+}

@@ -1,0 +1,96 @@
+use std::{
+    sync::Arc,
+    task::{Context as TaskContext, Poll, Waker},
+    time::{Duration, Instant},
+};
+
+use super::{Context, Peer};
+
+fn is_over(future: impl Future<Output = ()>) -> bool {
+    let mut future = std::pin::pin!(future);
+    future
+        .as_mut()
+        .poll(&mut TaskContext::from_waker(Waker::noop()))
+        == Poll::Ready(())
+}
+
+fn context() -> Context {
+    Context::new(Arc::new(Peer::Local))
+}
+
+#[test]
+fn a_call_that_ends_wakes_who_waits_for_its_end() {
+    let mut context = context();
+    let first = context.cancelled();
+    let second = context.cancelled();
+    let token = context.token().clone();
+    assert!(!context.is_cancelled() && !token.is_cancelled());
+    assert!(!is_over(context.cancelled()));
+    context.finish();
+    assert!(token.is_cancelled());
+    assert!(is_over(first) && is_over(second));
+}
+
+#[test]
+fn a_call_that_is_dropped_has_ended() {
+    let context = context();
+    let cancelled = context.cancelled();
+    drop(context);
+    assert!(is_over(cancelled));
+}
+
+#[test]
+fn a_cancelled_call_says_so() {
+    let context = context();
+    assert!(!context.is_cancelled());
+    context.token().cancel();
+    assert!(context.is_cancelled());
+    assert!(is_over(context.cancelled()));
+}
+
+#[test]
+fn the_end_of_one_call_is_not_that_of_the_next() {
+    let mut context = context();
+    let first = context.cancelled();
+    context.finish();
+    let second = context.cancelled();
+    assert!(is_over(first) && !is_over(second));
+    assert!(!context.is_cancelled());
+}
+
+#[test]
+fn nobody_who_waits_costs_nothing() {
+    let mut context = context();
+    context.finish();
+    assert!(context.cancellation.get().is_none());
+}
+
+#[test]
+fn time_left_is_zero_once_the_deadline_passed() {
+    let mut context = context();
+    assert_eq!((context.deadline(), context.time_left()), (None, None));
+    let past = Instant::now();
+    context.deadline = Some(past);
+    assert_eq!(context.time_left(), Some(Duration::ZERO));
+    context.deadline = Some(past + Duration::from_secs(1 << 20));
+    assert!(context.time_left() > Some(Duration::from_secs(1 << 19)));
+}
+
+#[test]
+fn an_empty_context_has_no_surprises() {
+    let context = context();
+    assert_eq!((context.method(), context.attempt()), ("", 1));
+    assert_eq!(context.peer(), &Peer::Local);
+    assert!(context.metadata().is_empty());
+    assert!(format!("{context:?}").contains("peer: Local"));
+}
+
+#[test]
+fn peers_are_written_like_addresses() {
+    let address = "127.0.0.1:7000".parse().expect("an address");
+    assert_eq!(Peer::Tcp(address).to_string(), "tcp://127.0.0.1:7000");
+    assert_eq!(
+        (Peer::Unix.to_string(), Peer::Local.to_string()),
+        ("unix".into(), "local".into())
+    );
+}

@@ -1,0 +1,358 @@
+//! What a peer can make this process allocate, by what arrived and never by what was announced (PROTOCOL 2.5, 3.6).
+//!
+//! A process of its own with one test, because the allocator counts for all threads. It counts the bytes that are
+//! allocated at once, at their highest, and moves on every reallocation, so that old and new are counted both.
+
+use std::time::Instant;
+
+use bytes::BytesMut;
+use peak_alloc::PeakAlloc;
+use rpc_core::{
+    Error, Structs, Value,
+    connection::{client, server},
+    frame::{Frame, FrameCodec, PREFACE_LEN},
+    limits::{MAX_FRAME_SIZE, MAX_MESSAGE_SIZE, MAX_NESTING, READ_AHEAD},
+    msgpack,
+    value::Encoded,
+};
+use serde::{Deserialize, Serialize};
+use tokio_util::codec::Decoder;
+
+#[global_allocator]
+static ALLOCATOR: PeakAlloc = PeakAlloc;
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Tree(Vec<Tree>);
+
+/// How many elements serde reserves room for before it has seen them: as many as 1 MiB holds.
+const RESERVED: usize = (1 << 20) / size_of::<Tree>();
+
+#[test]
+fn memory_is_bounded_by_what_arrived() {
+    hostile_trees();
+    announced_lengths();
+    a_message_that_arrives_slowly();
+    large_answers();
+    large_requests();
+    floods_of_calls();
+    arbitrary_bytes();
+}
+
+/// What `run` returns, and by how much it raised the bytes that are allocated, at most.
+fn peak<T>(run: impl FnOnce() -> T) -> (T, usize) {
+    ALLOCATOR.reset_peak_usage();
+    let before = ALLOCATOR.current_usage();
+    let value = run();
+    (value, ALLOCATOR.peak_usage() - before)
+}
+
+fn array(elements: usize, element: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    msgpack::write_array_len(
+        &mut out,
+        u32::try_from(elements).expect("a test's array is small"),
+    );
+    out.extend(element.repeat(elements));
+    out
+}
+
+fn chain(levels: usize) -> Vec<u8> {
+    let mut out = vec![0x91; levels - 1];
+    out.push(0x90);
+    out
+}
+
+fn hostile_trees() {
+    let lie = [0xdd, 0xff, 0xff, 0xff, 0xff];
+    let many = array(RESERVED, &[0x90]);
+    let mut inputs = vec![
+        lie.to_vec(),
+        [&lie[..], &[0x90; 625]].concat(),
+        lie.repeat(126),
+        [&array(100, &[0x90])[..], &lie].concat(),
+        array(630, &lie[..1]),
+        chain(MAX_NESTING),
+        chain(MAX_NESTING + 1),
+        chain(100_000),
+        many.clone(),
+        array(4, &many),
+        array(1000, &chain(MAX_NESTING - 1)),
+        array(1000, &array(1000, &[0x90])),
+        array(20_000, &array(15, &[0x90])),
+    ];
+    inputs.extend([1, 2, 3, 4, 5, 15, 16, 17, 630, 1000, 10_000].map(|n| array(n, &[0x90])));
+    let mut highest = 0.0;
+    for input in inputs {
+        let (_, peak) = peak(|| Tree::decode(Encoded::whole("tree", &input)));
+        assert!(
+            peak <= 64 * input.len() + 4096,
+            "{peak} bytes for {} bytes",
+            input.len()
+        );
+        if input.len() > 4096 {
+            highest = f64::max(highest, ratio(peak, input.len()));
+        }
+    }
+    // Above what serde reserves a vector doubles: while it moves there are 24 bytes of the old one and 48 of the new
+    // one for each element, if the allocator cannot grow it where it is.
+    let mut moving = 0.0;
+    for elements in [RESERVED + 1, RESERVED * 2 + 1, 1 << 20, RESERVED * 32 + 1] {
+        let input = array(elements, &[0x90]);
+        let (tree, peak) = peak(|| Tree::decode(Encoded::whole("tree", &input)));
+        assert_eq!(tree.expect("a tree").0.len(), elements);
+        assert!(
+            peak <= 72 * input.len() + 4096,
+            "{peak} bytes for {} bytes",
+            input.len()
+        );
+        moving = f64::max(moving, ratio(peak, input.len()));
+    }
+    println!("highest peak of a tree: {highest:.1} times its input, {moving:.1} while it moves");
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a figure to print")]
+fn ratio(peak: usize, input: usize) -> f64 {
+    peak as f64 / input as f64
+}
+
+fn announced_lengths() {
+    for (limit, announced) in [
+        (MAX_MESSAGE_SIZE, MAX_MESSAGE_SIZE),
+        (MAX_MESSAGE_SIZE, MAX_FRAME_SIZE),
+        (MAX_FRAME_SIZE, MAX_FRAME_SIZE),
+    ] {
+        let mut input = BytesMut::with_capacity(8 << 10);
+        let prefix = u32::try_from(announced)
+            .expect("a prefix can say it")
+            .to_be_bytes();
+        let ((), peak) = peak(|| {
+            let mut codec = FrameCodec::new(limit);
+            // The length, and then nothing for a while.
+            for byte in prefix {
+                input.extend_from_slice(&[byte]);
+                assert!(codec.decode(&mut input).expect("no violation").is_none());
+            }
+            for _ in 0..100 {
+                assert!(codec.decode(&mut input).expect("no violation").is_none());
+            }
+        });
+        assert!(
+            peak <= READ_AHEAD + 64,
+            "{peak} bytes for the prefix {announced}"
+        );
+    }
+}
+
+fn a_message_that_arrives_slowly() {
+    let size = 4 << 20;
+    let mut codec = FrameCodec::new(MAX_MESSAGE_SIZE);
+    let mut input = BytesMut::with_capacity(8 << 10);
+    input.extend_from_slice(&u32::try_from(size).expect("4 MiB").to_be_bytes());
+    let mut arrived = 0;
+    loop {
+        let frame = codec.decode(&mut input).expect("no violation");
+        if let Some(frame) = frame {
+            assert!(matches!(frame, Frame::Whole(body) if body.as_slice().len() == size));
+            break;
+        }
+        let bound = 2 * arrived + 2 * READ_AHEAD;
+        assert!(
+            input.capacity() <= bound,
+            "{} bytes for {arrived}",
+            input.capacity()
+        );
+        input.extend_from_slice(&[0; 1000][..(size - arrived).min(1000)]);
+        arrived += 1000;
+    }
+}
+
+fn opened() -> (
+    client::Connection<Option<Result<usize, Error>>>,
+    server::Connection,
+) {
+    let config = server::Config::new(MAX_MESSAGE_SIZE, 1024);
+    let mut server = server::Connection::new(config);
+    let config = client::Config::new(MAX_MESSAGE_SIZE, None, Structs::Named);
+    let mut client = client::Connection::new(config);
+    client.connected();
+    server.open((1, 0));
+    let mut hello = take(client.output());
+    hello.drain(..PREFACE_LEN);
+    let received = server.receive(&mut whole(&hello[4..]), Instant::now());
+    assert!(matches!(received, Ok(server::Event::None)));
+    let mut hello = take(server.output());
+    hello.drain(..PREFACE_LEN);
+    assert!(matches!(
+        client.receive(&mut whole(&hello[4..])),
+        Ok(client::Event::None)
+    ));
+    (client, server)
+}
+
+fn take(output: &mut impl bytes::Buf) -> Vec<u8> {
+    output.copy_to_bytes(output.remaining()).to_vec()
+}
+
+fn whole(message: &[u8]) -> Frame {
+    Frame::Whole(rpc_core::payload::Body::Small(message.to_vec()))
+}
+
+/// A client that makes calls with small arguments and gets answers of this size, with its codec.
+fn answered(size: usize, calls: usize) {
+    let (mut client, _) = opened();
+    let mut codec = FrameCodec::new(MAX_MESSAGE_SIZE);
+    let mut input = BytesMut::with_capacity(64 << 10);
+    for _ in 0..calls {
+        let mut outgoing = client::Outgoing {
+            method: "Echo.ping",
+            ..Default::default()
+        };
+        outgoing.arguments.bin(&[7; 100]);
+        let call = client
+            .submit(&mut outgoing, None, None)
+            .expect("there is room");
+        assert!(client.transmit(Instant::now()).is_some());
+        let request = take(client.output());
+        let mut reader = msgpack::Reader::new(&request[4..]);
+        let id = (reader.array_len(), reader.unsigned(), reader.unsigned())
+            .2
+            .expect("an id");
+
+        let mut response = vec![0x94, 1];
+        msgpack::write_uint(&mut response, id);
+        response.push(0xc0);
+        msgpack::write_bin(&mut response, &vec![7; size]);
+        input.extend_from_slice(&u32::try_from(response.len()).expect("small").to_be_bytes());
+        input.extend_from_slice(&response);
+        let mut frame = codec
+            .decode(&mut input)
+            .expect("no violation")
+            .expect("a whole frame");
+        match client.receive(&mut frame) {
+            Ok(client::Event::Answered(waiter, outcome)) => {
+                *waiter = Some(outcome.map(|payload| payload.as_slice().len()));
+            }
+            other => unreachable!("an answer was expected, not {other:?}"),
+        }
+        if let Frame::Whole(body) = frame {
+            codec.recycle(body);
+        }
+        drop(client.release(call));
+    }
+    assert!(client.is_empty());
+}
+
+fn large_answers() {
+    // A connection that lives long holds no more after many answers than after a few, whatever their size.
+    for size in [10, 5000, 100_000] {
+        let ((), few) = peak(|| answered(size, 10));
+        let ((), many) = peak(|| answered(size, 1000));
+        assert!(
+            many <= few + 4096,
+            "answers of {size} bytes: {few} bytes, then {many}"
+        );
+    }
+}
+
+fn large_requests() {
+    let requests = |count: usize| {
+        let (_, mut server) = opened();
+        let mut codec = FrameCodec::new(MAX_MESSAGE_SIZE);
+        let mut input = BytesMut::with_capacity(64 << 10);
+        for _ in 0..count {
+            let mut request = vec![0x94, 0, 7, 0xa1, b'm'];
+            msgpack::write_bin(&mut request, &[7; 5000]);
+            input.extend_from_slice(&u32::try_from(request.len()).expect("small").to_be_bytes());
+            input.extend_from_slice(&request);
+            let mut frame = codec
+                .decode(&mut input)
+                .expect("no violation")
+                .expect("a whole frame");
+            match server.receive(&mut frame, Instant::now()) {
+                Ok(server::Event::Call(key, incoming)) => {
+                    server.answer(key, Err(&Error::aborted("no")));
+                    codec.recycle(incoming.into_body());
+                }
+                other => unreachable!("a call was expected, not {other:?}"),
+            }
+            if let Frame::Whole(body) = frame {
+                codec.recycle(body);
+            }
+            take(server.output());
+        }
+    };
+    let ((), few) = peak(|| requests(10));
+    let ((), many) = peak(|| requests(1000));
+    assert!(many <= few + 4096, "{few} bytes, then {many}");
+}
+
+fn floods_of_calls() {
+    // A channel's slots are freed when the last of many calls has gone.
+    let (mut client, _) = opened();
+    let before = ALLOCATOR.current_usage();
+    let calls: Vec<_> = (0..20_000)
+        .map(|_| {
+            client
+                .submit(&mut client::Outgoing::default(), None, None)
+                .expect("there is room")
+        })
+        .collect();
+    for call in calls {
+        assert!(client.cancel(call).is_some(), "it was not sent");
+    }
+    assert!(client.is_empty());
+    let after = ALLOCATOR.current_usage();
+    assert!(after <= before + 1024, "{before} bytes, then {after}");
+}
+
+/// Numbers from a seed, by the xorshift of Marsaglia.
+fn random(state: &mut u64) -> usize {
+    *state ^= *state << 13;
+    *state ^= *state >> 7;
+    *state ^= *state << 17;
+    usize::try_from(*state >> 33).expect("31 bits")
+}
+
+fn arbitrary_bytes() {
+    const MARKERS: [u8; 12] = [
+        0x90, 0x91, 0x92, 0x94, 0x81, 0xc0, 0xdc, 0xdd, 0xdf, 0xc6, 0, 0xff,
+    ];
+    for seed in 1..=2000 {
+        let mut state = seed;
+        let size = 1 + random(&mut state) % 2000;
+        let input: Vec<u8> = (0..size)
+            .map(|_| MARKERS[random(&mut state) % MARKERS.len()])
+            .collect();
+        let (_, peak_of_tree) = peak(|| drop(Tree::decode(Encoded::whole("tree", &input))));
+        let bound = 64 * size + 4096;
+        assert!(
+            peak_of_tree <= bound,
+            "seed {seed}: {peak_of_tree} bytes for {size}"
+        );
+
+        // Any frame at either end, behind the hellos.
+        let (mut client, mut server) = opened();
+        let mut frames = (whole(&input), whole(&input));
+        let ((), peak_of_ends) = peak(|| {
+            drop(server.receive(&mut frames.0, Instant::now()));
+            drop(client.receive(&mut frames.1));
+        });
+        assert!(
+            peak_of_ends <= bound,
+            "seed {seed}: {peak_of_ends} bytes for {size}"
+        );
+
+        // Any stream, which may announce what it likes.
+        let mut codec = FrameCodec::new(MAX_MESSAGE_SIZE);
+        let mut stream = BytesMut::from(&input[..]);
+        let ((), peak_of_codec) = peak(|| {
+            while let Ok(Some(Frame::Whole(body))) = codec.decode(&mut stream) {
+                codec.recycle(body);
+            }
+        });
+        assert!(
+            peak_of_codec <= bound + READ_AHEAD,
+            "seed {seed}: {peak_of_codec} bytes"
+        );
+    }
+}

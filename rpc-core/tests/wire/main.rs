@@ -1,0 +1,14 @@
+//! The bytes on the wire: every example and every rule of `docs/PROTOCOL.md`, against what the code writes and reads.
+//!
+//! * [`golden`]: the examples of the document;
+//! * [`violations`]: what ends a connection, and with which name;
+//! * [`limits`]: what fails one call and leaves the connection as it was;
+//! * [`leniency`]: what a receiver must accept that this project's writers never write.
+//!
+//! [`ends`] holds both ends without a transport.
+
+mod ends;
+mod golden;
+mod leniency;
+mod limits;
+mod violations;
