@@ -9,7 +9,10 @@ use std::{cell::RefCell, collections::VecDeque, io::IoSlice};
 use bytes::{Buf, Bytes, BytesMut};
 
 use crate::{
-    limits::{IO_BUFFER, LARGE_SEGMENT, MAX_POOLED_IO_BUFFER, POOLED_BUFFERS, POOLED_IO_BUFFERS, SMALL_PAYLOAD},
+    limits::{
+        IO_BUFFER, LARGE_SEGMENT, MAX_POOLED_IO_BUFFER, POOLED_BUFFERS, POOLED_IO_BUFFERS,
+        SMALL_PAYLOAD,
+    },
     value::{Encoder, Piece},
 };
 
@@ -138,7 +141,10 @@ impl Buf for WriteBuffer {
             self.queue.pop_front();
         }
         self.sent += count;
-        assert!(self.sent <= self.tail.len(), "no more is sent than was written");
+        assert!(
+            self.sent <= self.tail.len(),
+            "no more is sent than was written"
+        );
         if self.sent == self.tail.len() {
             self.sent = 0;
             self.tail.clear();
@@ -184,7 +190,9 @@ pub fn give_buffer(mut buffer: Vec<u8>) {
 }
 
 fn take_io_buffer() -> Vec<u8> {
-    WRITE_BUFFERS.with_borrow_mut(Vec::pop).unwrap_or_else(|| Vec::with_capacity(IO_BUFFER))
+    WRITE_BUFFERS
+        .with_borrow_mut(Vec::pop)
+        .unwrap_or_else(|| Vec::with_capacity(IO_BUFFER))
 }
 
 fn give_io_buffer(mut buffer: Vec<u8>) {

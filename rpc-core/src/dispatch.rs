@@ -62,7 +62,9 @@ pub trait Dispatcher: Send + Sync + 'static {
     /// Runs one call of a method whose description says [`Run::Blocking`](crate::description::Run::Blocking), on
     /// this thread.
     fn blocking(&self, request: Request) -> Answer {
-        request.fail(Error::internal("the method does not run on the blocking pool"))
+        request.fail(Error::internal(
+            "the method does not run on the blocking pool",
+        ))
     }
 }
 
@@ -90,7 +92,10 @@ where
     M: Fn(Request) -> F + Send + 'a,
     F: Future<Output = Answer> + Send + 'a,
 {
-    Box::new(Slots { make, places: Vec::new() })
+    Box::new(Slots {
+        make,
+        places: Vec::new(),
+    })
 }
 
 struct Slots<M, F> {
@@ -183,7 +188,12 @@ impl Blank {
 
     /// Makes it the request that `incoming` is, for the method with this index.
     pub fn fill(mut self, incoming: Incoming, method: u32) -> Request {
-        let Record { context, method: index, output, error } = &mut *self.0;
+        let Record {
+            context,
+            method: index,
+            output,
+            error,
+        } = &mut *self.0;
         context.payload = incoming.payload;
         context.method = incoming.method;
         context.metadata = incoming.metadata;
@@ -230,10 +240,7 @@ impl Request {
     ///
     /// The generated code names the result's type in there, so that a type without [`Value`] is an error about
     /// the type, not about a bound of this function.
-    pub fn answer_with(
-        mut self,
-        encode: impl FnOnce(&mut Encoder) -> Result<(), Error>,
-    ) -> Answer {
+    pub fn answer_with(mut self, encode: impl FnOnce(&mut Encoder) -> Result<(), Error>) -> Answer {
         match encode(&mut self.0.output) {
             Ok(()) => Answer(self.0),
             Err(error) => self.fail(Error::internal(format!(
@@ -299,7 +306,9 @@ impl Answer {
 
 impl std::fmt::Debug for Answer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Answer").field("error", &self.0.error).finish_non_exhaustive()
+        f.debug_struct("Answer")
+            .field("error", &self.0.error)
+            .finish_non_exhaustive()
     }
 }
 

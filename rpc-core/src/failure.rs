@@ -59,7 +59,10 @@ impl<E: Serialize + DeserializeOwned + Display + Send + 'static> Failure for E {
         let mut encoder = Encoder::new(structs);
         match <E as Value>::encode(&self, &mut encoder) {
             Ok(()) => Error::unknown(message).with_details(encoder.into_bytes(), true),
-            Err(error) => Error::internal(format!("the method's error cannot be encoded: {}", error.message())),
+            Err(error) => Error::internal(format!(
+                "the method's error cannot be encoded: {}",
+                error.message()
+            )),
         }
     }
 
@@ -72,8 +75,15 @@ impl<E: Serialize + DeserializeOwned + Display + Send + 'static> Failure for E {
         match <E as Value>::decode(Encoded::whole("error", details)) {
             Ok(application) => CallError::App(application),
             Err(mismatch) => CallError::Rpc(
-                Error::new(Code::Unknown, format!("{} (its details do not decode: {})", error.message(), mismatch.message()))
-                    .from_remote(),
+                Error::new(
+                    Code::Unknown,
+                    format!(
+                        "{} (its details do not decode: {})",
+                        error.message(),
+                        mismatch.message()
+                    ),
+                )
+                .from_remote(),
             ),
         }
     }

@@ -48,7 +48,11 @@ pub fn take_preface(bytes: &mut BytesMut) -> Result<Option<(u16, u16)>, Violatio
     }
     bytes.advance(MAGIC.len());
     let (major, minor) = (bytes.get_u16(), bytes.get_u16());
-    if major == VERSION.0 { Ok(Some((major, minor))) } else { Err(Violation::Version { major, minor }) }
+    if major == VERSION.0 {
+        Ok(Some((major, minor)))
+    } else {
+        Err(Violation::Version { major, minor })
+    }
 }
 
 /// One wire unit.
@@ -154,7 +158,9 @@ impl Decoder for FrameCodec {
 
     fn decode_eof(&mut self, source: &mut BytesMut) -> Result<Option<Frame>, FrameError> {
         match self.decode(source)? {
-            None if !source.is_empty() || !self.is_at_boundary() => Err(Violation::Truncated.into()),
+            None if !source.is_empty() || !self.is_at_boundary() => {
+                Err(Violation::Truncated.into())
+            }
             frame => Ok(frame),
         }
     }

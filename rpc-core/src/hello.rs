@@ -45,13 +45,21 @@ impl Hello {
     pub(crate) fn write(&self, out: &mut Vec<u8>) {
         let absent = Self::default();
         let entries = [
-            (key::MAX_CALLS, u64::from(self.max_calls), self.max_calls != absent.max_calls),
+            (
+                key::MAX_CALLS,
+                u64::from(self.max_calls),
+                self.max_calls != absent.max_calls,
+            ),
             (
                 key::MAX_MESSAGE_SIZE,
                 self.max_message_size as u64,
                 self.max_message_size != absent.max_message_size,
             ),
-            (key::STRUCTS, u64::from(self.structs == Structs::Compact), self.structs != absent.structs),
+            (
+                key::STRUCTS,
+                u64::from(self.structs == Structs::Compact),
+                self.structs != absent.structs,
+            ),
             (
                 key::DEFAULT_TIMEOUT,
                 self.default_timeout.map_or(0, micros),
@@ -71,14 +79,19 @@ impl Hello {
         let mut hello = Self::default();
         for _ in 0..reader.map_len()? {
             match reader.unsigned()? {
-                key::MAX_CALLS => hello.max_calls = u32::try_from(reader.unsigned()?).unwrap_or(u32::MAX),
+                key::MAX_CALLS => {
+                    hello.max_calls = u32::try_from(reader.unsigned()?).unwrap_or(u32::MAX)
+                }
                 key::MAX_MESSAGE_SIZE => {
                     let size = usize::try_from(reader.unsigned()?).unwrap_or(usize::MAX);
                     hello.max_message_size = size.clamp(ASSUMED_MESSAGE_SIZE, MAX_FRAME_SIZE);
                 }
                 key::STRUCTS => {
-                    hello.structs =
-                        if reader.unsigned()? == 1 { Structs::Compact } else { Structs::Named };
+                    hello.structs = if reader.unsigned()? == 1 {
+                        Structs::Compact
+                    } else {
+                        Structs::Named
+                    };
                 }
                 key::DEFAULT_TIMEOUT => {
                     let timeout = reader.unsigned()?;

@@ -47,7 +47,9 @@ pub enum Malformed {
 /// The name of the type that a value beginning with this byte has.
 pub(crate) fn type_name(first: u8) -> &'static str {
     match Marker::from_u8(first) {
-        Marker::FixPos(_) | Marker::U8 | Marker::U16 | Marker::U32 | Marker::U64 => "an unsigned integer",
+        Marker::FixPos(_) | Marker::U8 | Marker::U16 | Marker::U32 | Marker::U64 => {
+            "an unsigned integer"
+        }
         Marker::FixNeg(_) | Marker::I8 | Marker::I16 | Marker::I32 | Marker::I64 => "an integer",
         Marker::FixMap(_) | Marker::Map16 | Marker::Map32 => "a map",
         Marker::FixArray(_) | Marker::Array16 | Marker::Array32 => "an array",
@@ -56,8 +58,14 @@ pub(crate) fn type_name(first: u8) -> &'static str {
         Marker::Null => "nil",
         Marker::True | Marker::False => "a boolean",
         Marker::F32 | Marker::F64 => "a float",
-        Marker::FixExt1 | Marker::FixExt2 | Marker::FixExt4 | Marker::FixExt8 | Marker::FixExt16
-        | Marker::Ext8 | Marker::Ext16 | Marker::Ext32 => "an extension",
+        Marker::FixExt1
+        | Marker::FixExt2
+        | Marker::FixExt4
+        | Marker::FixExt8
+        | Marker::FixExt16
+        | Marker::Ext8
+        | Marker::Ext16
+        | Marker::Ext32 => "an extension",
         Marker::Reserved => "a reserved marker",
     }
 }
@@ -85,7 +93,10 @@ pub fn write_bin(out: &mut Vec<u8>, value: &[u8]) {
 
 /// Appends the head of a byte string of this length.
 pub(crate) fn write_bin_len(out: &mut Vec<u8>, len: usize) {
-    infallible(rmp::encode::write_bin_len(out, u32::try_from(len).unwrap_or(u32::MAX)));
+    infallible(rmp::encode::write_bin_len(
+        out,
+        u32::try_from(len).unwrap_or(u32::MAX),
+    ));
 }
 
 /// Appends the head of an array.
@@ -117,7 +128,10 @@ pub struct Reader<'a> {
 impl<'a> Reader<'a> {
     /// A reader at the start of `bytes`.
     pub fn new(bytes: &'a [u8]) -> Self {
-        Self { rest: bytes, len: bytes.len() }
+        Self {
+            rest: bytes,
+            len: bytes.len(),
+        }
     }
 
     /// How many bytes have been read.
@@ -225,7 +239,11 @@ impl<'a> Reader<'a> {
             0xd2 => (uint::<4>(rest)?, 32),
             _ => (uint::<8>(rest)?, 64),
         };
-        if value >> (bits - 1) == 0 { Ok((value, rest)) } else { Err(self.mismatch("an unsigned integer")) }
+        if value >> (bits - 1) == 0 {
+            Ok((value, rest))
+        } else {
+            Err(self.mismatch("an unsigned integer"))
+        }
     }
 
     /// A string.
@@ -352,7 +370,10 @@ impl<'a> Reader<'a> {
         };
         self.rest = rest;
         if count > rest.len() as u64 {
-            return Err(Malformed::Count { announced: count, left: rest.len() });
+            return Err(Malformed::Count {
+                announced: count,
+                left: rest.len(),
+            });
         }
         Ok(count)
     }
@@ -361,18 +382,27 @@ impl<'a> Reader<'a> {
     fn counted(&self, len: u64, values: u64) -> Result<u32, Malformed> {
         match u32::try_from(len) {
             Ok(len) if values <= self.rest.len() as u64 => Ok(len),
-            _ => Err(Malformed::Count { announced: len, left: self.rest.len() }),
+            _ => Err(Malformed::Count {
+                announced: len,
+                left: self.rest.len(),
+            }),
         }
     }
 
     #[inline]
     fn take(&mut self, len: u64, rest: &'a [u8]) -> Result<&'a [u8], Malformed> {
-        match usize::try_from(len).ok().and_then(|len| rest.split_at_checked(len)) {
+        match usize::try_from(len)
+            .ok()
+            .and_then(|len| rest.split_at_checked(len))
+        {
             Some((taken, rest)) => {
                 self.rest = rest;
                 Ok(taken)
             }
-            None => Err(Malformed::Count { announced: len, left: rest.len() }),
+            None => Err(Malformed::Count {
+                announced: len,
+                left: rest.len(),
+            }),
         }
     }
 
@@ -386,7 +416,10 @@ impl<'a> Reader<'a> {
 
     #[cold]
     fn mismatch(&self, expected: &'static str) -> Malformed {
-        Malformed::Type { expected, found: self.peek().map_or("the end", type_name) }
+        Malformed::Type {
+            expected,
+            found: self.peek().map_or("the end", type_name),
+        }
     }
 }
 

@@ -37,9 +37,13 @@ pub enum Structs {
 pub struct Encoder {
     buffer: Vec<u8>,
     /// Segments, each with its offset in `buffer`, in order. Few payloads have any, and an encoder is moved with its call.
-    segments: Option<Box<Vec<(usize, Bytes)>>>,
+    segments: Option<Box<Segments>>,
     structs: Structs,
 }
+
+/// Byte strings that are written from where they are, each with its offset in the buffer.
+#[derive(Debug, Default)]
+struct Segments(Vec<(usize, Bytes)>);
 
 impl Encoder {
     /// An empty encoder.
@@ -50,7 +54,11 @@ impl Encoder {
     /// An empty encoder over a buffer that is used again.
     pub fn with_buffer(mut buffer: Vec<u8>, structs: Structs) -> Self {
         buffer.clear();
-        Self { buffer, segments: None, structs }
+        Self {
+            buffer,
+            segments: None,
+            structs,
+        }
     }
 
     /// How structs are written.
@@ -86,7 +94,10 @@ impl Encoder {
             self.bin(value);
         } else {
             msgpack::write_bin_len(&mut self.buffer, value.len());
-            self.segments.get_or_insert_default().push((self.buffer.len(), value.clone()));
+            self.segments
+                .get_or_insert_default()
+                .0
+                .push((self.buffer.len(), value.clone()));
         }
     }
 
@@ -110,7 +121,12 @@ impl Encoder {
 
     /// The encoded size in bytes.
     pub fn len(&self) -> usize {
-        self.buffer.len() + self.segments().iter().map(|(_, bytes)| bytes.len()).sum::<usize>()
+        self.buffer.len()
+            + self
+                .segments()
+                .iter()
+                .map(|(_, bytes)| bytes.len())
+                .sum::<usize>()
     }
 
     /// Whether nothing has been encoded.
@@ -122,7 +138,7 @@ impl Encoder {
     pub fn seal(&mut self) {
         if self.segments.is_none() && self.buffer.len() >= LARGE_SEGMENT {
             let whole = Bytes::from(std::mem::take(&mut self.buffer));
-            self.segments.get_or_insert_default().push((0, whole));
+            self.segments.get_or_insert_default().0.push((0, whole));
         }
     }
 
@@ -141,7 +157,7 @@ impl Encoder {
     }
 
     fn segments(&self) -> &[(usize, Bytes)] {
-        self.segments.as_deref().map_or(&[], Vec::as_slice)
+        self.segments.as_deref().map_or(&[], |segments| &segments.0)
     }
 
     /// Whether dropping it drops nothing but its buffer.
@@ -194,7 +210,10 @@ pub struct Encoded<'a> {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum State<'a> {
     /// The value's bytes, walked over and found whole, and the payload that they lie in, if any.
-    Present { bytes: &'a [u8], payload: Option<&'a Payload> },
+    Present {
+        bytes: &'a [u8],
+        payload: Option<&'a Payload>,
+    },
     /// The caller left it out.
     Missing,
     /// The bytes in front of it are not MessagePack.
@@ -211,7 +230,9 @@ pub(crate) enum Label {
 impl std::fmt::Display for Label {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Argument { name, position } => write!(f, "argument \"{name}\" (position {position})"),
+            Self::Argument { name, position } => {
+                write!(f, "argument \"{name}\" (position {position})")
+            }
             Self::Whole(name) => write!(f, "the {name}"),
         }
     }
@@ -238,7 +259,10 @@ impl<'a> Encoded<'a> {
             Ok(bytes) => State::Present { bytes, payload },
             Err(malformed) => State::Broken(malformed),
         };
-        Self { state, label: Label::Whole(name) }
+        Self {
+            state,
+            label: Label::Whole(name),
+        }
     }
 
     /// The value's bytes.
@@ -270,7 +294,9 @@ impl<'a> Encoded<'a> {
     ///
     /// `invalid_argument` where it is missing or not a string.
     pub fn str(self) -> Result<&'a str, Error> {
-        Reader::new(self.present()?).str().map_err(|malformed| self.wrong(malformed))
+        Reader::new(self.present()?)
+            .str()
+            .map_err(|malformed| self.wrong(malformed))
     }
 
     /// A byte string, borrowed from the payload.
@@ -279,14 +305,19 @@ impl<'a> Encoded<'a> {
     ///
     /// `invalid_argument` where it is missing or not bytes.
     pub fn bin(self) -> Result<&'a [u8], Error> {
-        Reader::new(self.present()?).bin().map_err(|malformed| self.wrong(malformed))
+        Reader::new(self.present()?)
+            .bin()
+            .map_err(|malformed| self.wrong(malformed))
     }
 
     /// A byte string as `Bytes`: a slice of a large payload, a copy out of a small one.
     fn bytes(self) -> Result<Bytes, Error> {
         let bytes = self.bin()?;
         Ok(match self.state {
-            State::Present { payload: Some(payload), .. } => payload.slice_ref(bytes),
+            State::Present {
+                payload: Some(payload),
+                ..
+            } => payload.slice_ref(bytes),
             _ => Bytes::copy_from_slice(bytes),
         })
     }
@@ -355,7 +386,11 @@ pub trait Value: Sized {
     /// `invalid_argument`, which names the value and says what is wrong with it.
     #[doc(hidden)]
     fn decode_or_else(encoded: Encoded<'_>, default: impl FnOnce() -> Self) -> Result<Self, Error> {
-        if encoded.is_missing() { Ok(default()) } else { Self::decode(encoded) }
+        if encoded.is_missing() {
+            Ok(default())
+        } else {
+            Self::decode(encoded)
+        }
     }
 }
 

@@ -11,7 +11,9 @@ use crate::{
 #[non_exhaustive]
 pub enum Violation {
     /// The first bytes are not those of this protocol.
-    #[error("the first bytes are {found:02x?}, which is not this protocol (PROTOCOL 1.3); does the peer speak another one?")]
+    #[error(
+        "the first bytes are {found:02x?}, which is not this protocol (PROTOCOL 1.3); does the peer speak another one?"
+    )]
     Preface {
         /// The four bytes.
         found: [u8; 4],
@@ -37,13 +39,17 @@ pub enum Violation {
     #[error("a frame of length 0 (PROTOCOL 2.2)")]
     EmptyFrame,
     /// A length that no end accepts.
-    #[error("a frame of {announced} bytes, more than the {MAX_FRAME_SIZE} that any end accepts (PROTOCOL 2.3)")]
+    #[error(
+        "a frame of {announced} bytes, more than the {MAX_FRAME_SIZE} that any end accepts (PROTOCOL 2.3)"
+    )]
     FrameTooLarge {
         /// The announced length.
         announced: u32,
     },
     /// A message above the limit that belongs to no call.
-    #[error("a message of type {kind} with {size} bytes, more than the limit (PROTOCOL 2.4); the default is {MAX_MESSAGE_SIZE}")]
+    #[error(
+        "a message of type {kind} with {size} bytes, more than the limit (PROTOCOL 2.4); the default is {MAX_MESSAGE_SIZE}"
+    )]
     MessageTooLarge {
         /// The message's type.
         kind: u64,

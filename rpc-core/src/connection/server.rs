@@ -179,28 +179,35 @@ impl Connection {
             return self.hello(message, body.as_slice());
         }
         match message {
-            Message::Call { id, method, metadata, payload } => {
-                self.call(id, method, metadata, payload, body, now)
-            }
+            Message::Call {
+                id,
+                method,
+                metadata,
+                payload,
+            } => self.call(id, method, metadata, payload, body, now),
             Message::Cancel { id } => Ok(self.cancel(id)),
             Message::Ping { token } => {
                 self.output.message(|out| message::write_pong(out, token));
                 Ok(Event::None)
             }
             Message::Pong | Message::Ignored => Ok(Event::None),
-            Message::GoAway { error, .. } => Ok(Event::GoAway(
-                error.and_then(|span| message::read_error(slice(body, &span)).ok()),
-            )),
-            Message::Hello(_) => Err(Violation::SecondHello),
-            Message::Response { .. } => {
-                Err(Violation::WrongSide { kind: message::kind_of(body.as_slice()) })
+            Message::GoAway { error, .. } => {
+                Ok(Event::GoAway(error.and_then(|span| {
+                    message::read_error(slice(body, &span)).ok()
+                })))
             }
+            Message::Hello(_) => Err(Violation::SecondHello),
+            Message::Response { .. } => Err(Violation::WrongSide {
+                kind: message::kind_of(body.as_slice()),
+            }),
         }
     }
 
     fn hello(&mut self, message: Message, frame: &[u8]) -> Result<Event, Violation> {
         let Message::Hello(hello) = message else {
-            return Err(Violation::HelloExpected { kind: message::kind_of(frame) });
+            return Err(Violation::HelloExpected {
+                kind: message::kind_of(frame),
+            });
         };
         self.peer = hello;
         self.state = State::Open;
@@ -229,8 +236,11 @@ impl Connection {
         let (extras, metadata_size) = match &metadata {
             Some(span) => {
                 let map = slice(body, span);
-                let (extras, _) = metadata::read(map)
-                    .map_err(|malformed| Violation::Malformed { part: "the metadata", malformed })?;
+                let (extras, _) =
+                    metadata::read(map).map_err(|malformed| Violation::Malformed {
+                        part: "the metadata",
+                        malformed,
+                    })?;
                 (extras, map.len())
             }
             None => (Extras::default(), 0),
@@ -257,7 +267,10 @@ impl Connection {
             method,
             metadata,
             attempt: extras.attempt.unwrap_or(1),
-            deadline: extras.timeout.or(self.peer.default_timeout).map(|timeout| now + timeout),
+            deadline: extras
+                .timeout
+                .or(self.peer.default_timeout)
+                .map(|timeout| now + timeout),
             structs: self.peer.structs,
         };
         Ok(Event::Call(key, incoming))
@@ -368,7 +381,8 @@ impl Connection {
         if self.state == State::Open {
             self.state = State::Draining;
             let accepted = self.accepted;
-            self.output.message(|out| message::write_go_away(out, accepted, None));
+            self.output
+                .message(|out| message::write_go_away(out, accepted, None));
         }
     }
 
@@ -380,14 +394,17 @@ impl Connection {
             _ => {
                 let error = Error::internal(violation.to_string());
                 let accepted = self.accepted;
-                self.output.message(|out| message::write_go_away(out, accepted, Some(&error)));
+                self.output
+                    .message(|out| message::write_go_away(out, accepted, Some(&error)));
             }
         }
     }
 
     /// Whether it drains and nothing is left to answer or to send.
     pub fn is_finished(&self) -> bool {
-        self.state == State::Draining && self.calls.is_empty() && !bytes::Buf::has_remaining(&self.output)
+        self.state == State::Draining
+            && self.calls.is_empty()
+            && !bytes::Buf::has_remaining(&self.output)
     }
 
     /// The number of calls whose handlers are pending.
@@ -417,15 +434,22 @@ impl Connection {
             let error = answer_too_large(size, self.peer.max_message_size);
             return self.write_failure(id, &error);
         }
-        self.output.frame(|out| message::write_result(out, id), result);
+        self.output
+            .frame(|out| message::write_result(out, id), result);
     }
 
     fn write_failure(&mut self, id: u32, error: &Error) {
-        if error.details().is_some_and(|details| details.len() > self.peer.max_message_size / 2) {
+        if error
+            .details()
+            .is_some_and(|details| details.len() > self.peer.max_message_size / 2)
+        {
             let error = Error::new(error.kind(), error.message().to_owned());
-            return self.output.message(|out| message::write_failure(out, id, &error));
+            return self
+                .output
+                .message(|out| message::write_failure(out, id, &error));
         }
-        self.output.message(|out| message::write_failure(out, id, error));
+        self.output
+            .message(|out| message::write_failure(out, id, error));
     }
 }
 
