@@ -13,7 +13,7 @@ use rpc_core::{
 
 use crate::ends::{Asked, Client, EMPTY_HELLO, LEAST, PREFACE, Server, call, drain, ping};
 
-const PROTOCOL: &str = include_str!("../../../docs/PROTOCOL.md");
+const PROTOCOL: &str = include_str!("../../docs/PROTOCOL.md");
 
 /// What holds an example to the code.
 type Check = fn(&[u8]);
