@@ -24,6 +24,19 @@ use crate::{
 /// Calls share the connection without waiting for each other. When the last handle and the last call are gone, the connection
 /// is closed. When a connection is lost, its calls fail at once, and the next call makes a new one.
 ///
+/// ```no_run
+/// # async fn example() -> Result<(), rpc_core::Error> {
+/// use std::time::Duration;
+///
+/// use rpc_client::Channel;
+///
+/// let channel = Channel::connect("tcp://127.0.0.1:7000").await?;
+/// // Another handle to the same connection, whose calls begin with other options.
+/// let impatient = channel.clone().timeout(Duration::from_millis(100)).metadata("tenant", "a");
+/// # Ok(())
+/// # }
+/// ```
+///
 /// The options of a handle ([`timeout`](Self::timeout), [`metadata`](Self::metadata)) are its own, not its clones'.
 #[derive(Clone)]
 pub struct Channel(Arc<Options>);
@@ -143,6 +156,16 @@ impl fmt::Debug for Channel {
 }
 
 /// The options of a channel that is to be made.
+///
+/// ```no_run
+/// # async fn example() -> Result<(), rpc_core::Error> {
+/// use rpc_client::Channel;
+///
+/// let eager = Channel::builder("unix:///run/calc.sock").max_message_size(64 << 20).connect().await?;
+/// let lazy = Channel::builder("tcp://calc.internal:7000").connect_lazy();
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 #[must_use = "a builder does nothing until it connects"]
 pub struct ChannelBuilder {

@@ -5,6 +5,14 @@ use std::{fmt, path::PathBuf, str::FromStr};
 use crate::Error;
 
 /// An address that a server can listen on and a client connect to.
+///
+/// ```
+/// # use rpc_core::Address;
+/// let address: Address = "tcp://[::1]:7000".parse()?;
+/// assert_eq!(address, Address::Tcp("[::1]:7000".to_owned()));
+/// assert!("localhost:7000".parse::<Address>().is_err());
+/// # Ok::<_, rpc_core::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Address {

@@ -334,6 +334,26 @@ impl std::error::Error for Error {
 }
 
 /// Why a call of a method that returns `Result<T, E>` failed: with the application's `E`, or on the way.
+///
+/// `?` turns an [`Error`] into one.
+///
+/// ```
+/// use rpc_core::{CallError, Error};
+///
+/// #[derive(Debug)]
+/// struct DivideByZero;
+///
+/// fn explain(error: &CallError<DivideByZero>) -> String {
+///     match error {
+///         CallError::App(DivideByZero) => "choose another divisor".to_owned(),
+///         CallError::Rpc(error) if error.is_timeout() => "try again later".to_owned(),
+///         CallError::Rpc(error) => error.to_string(),
+///     }
+/// }
+///
+/// assert_eq!(explain(&CallError::App(DivideByZero)), "choose another divisor");
+/// assert_eq!(explain(&Error::unavailable("no route").into()), "unavailable: no route");
+/// ```
 #[derive(Clone, Debug)]
 pub enum CallError<E> {
     /// The handler ran and returned this error.

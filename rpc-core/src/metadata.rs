@@ -24,6 +24,15 @@ const MAX_OWN_SIZE: usize = 19;
 
 /// Key/values that a caller sends along with a call.
 ///
+/// ```
+/// use rpc_core::Metadata;
+///
+/// let mut metadata = Metadata::new();
+/// metadata.insert("tenant", "a");
+/// metadata.insert("tenant", "b");
+/// assert_eq!(metadata.view().get("tenant"), Some("b"));
+/// ```
+///
 /// Keys are not empty and case-sensitive; a value is text or bytes. Setting a key again replaces its value.
 /// At most 8 KiB encoded, of which the protocol may need 19 bytes; a call with more fails with `resource_exhausted` before it is sent.
 #[derive(Clone, Default, PartialEq, Eq)]

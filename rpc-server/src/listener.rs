@@ -8,6 +8,16 @@ use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 /// A bound socket that accepts connections.
 ///
 /// Made by [`Listener::bind`], or from a listener that the program got elsewhere: from a parent process, or from systemd.
+///
+/// ```no_run
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// use rpc_server::{Listener, Server};
+///
+/// let inherited = std::net::TcpListener::bind("127.0.0.1:0")?;
+/// let server = Server::new(Listener::try_from(inherited)?);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Listener(Kind);
 

@@ -236,6 +236,16 @@ impl std::fmt::Debug for Server {
 }
 
 /// Ends a running server in order: it drains, and its `run` returns.
+///
+/// ```no_run
+/// # async fn example(server: rpc_server::Server) -> Result<(), Box<dyn std::error::Error>> {
+/// let shutdown = server.shutdown_handle();
+/// let running = tokio::spawn(server.run());
+/// shutdown.shutdown();
+/// running.await??;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct ShutdownHandle(CancellationToken);
 
@@ -247,6 +257,12 @@ impl ShutdownHandle {
 }
 
 /// Completes at Ctrl-C (SIGINT) or SIGTERM: `server.run_until(rpc::shutdown_signal())`.
+///
+/// ```no_run
+/// # async fn example(server: rpc_server::Server) -> Result<(), rpc_core::Error> {
+/// server.run_until(rpc_server::shutdown_signal()).await
+/// # }
+/// ```
 ///
 /// The signals are caught from the first poll on, for the rest of the process.
 ///
