@@ -54,7 +54,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-async fn pings(client: PingClient, message: String, count: usize) -> Result<Vec<Duration>, rpc::Error> {
+async fn pings(
+    client: PingClient,
+    message: String,
+    count: usize,
+) -> Result<Vec<Duration>, rpc::Error> {
     let mut times = Vec::with_capacity(count);
     for _ in 0..count {
         let start = Instant::now();
@@ -84,7 +88,9 @@ fn options() -> Result<Options, Box<dyn Error>> {
             Long("count") => options.count = arguments.value()?.parse()?,
             Long("concurrency") => options.concurrency = arguments.value()?.parse()?,
             Long("help") => {
-                println!("usage: ping_client [--connect URL] [--count N] [--concurrency N] [MESSAGE]");
+                println!(
+                    "usage: ping_client [--connect URL] [--count N] [--concurrency N] [MESSAGE]"
+                );
                 std::process::exit(0);
             }
             Value(message) => options.message = message.string()?,

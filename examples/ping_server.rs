@@ -22,7 +22,10 @@ impl Ping for Echo {
 async fn main() -> Result<(), Box<dyn Error>> {
     let server = Server::bind(listen_address()?).await?;
     println!("listening on {}", server.local_addr()?);
-    server.add(PingDispatcher::new(Echo)).run_until(rpc::shutdown_signal()).await?;
+    server
+        .add(PingDispatcher::new(Echo))
+        .run_until(rpc::shutdown_signal())
+        .await?;
     println!("stopped");
     Ok(())
 }
@@ -36,7 +39,9 @@ fn listen_address() -> Result<String, Box<dyn Error>> {
         match argument {
             Long("listen") => address = arguments.value()?.string()?,
             Long("help") => {
-                println!("usage: ping_server [--listen URL]   (default {address}; tcp://host:port or unix:///path)");
+                println!(
+                    "usage: ping_server [--listen URL]   (default {address}; tcp://host:port or unix:///path)"
+                );
                 std::process::exit(0);
             }
             other => return Err(other.unexpected().into()),

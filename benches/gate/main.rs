@@ -22,8 +22,7 @@ use rpc_core::{
     connection::{client, server},
     dispatch::Blank,
     frame::{Frame, FrameCodec, PREFACE_LEN, take_preface},
-    limits,
-    msgpack,
+    limits, msgpack,
     payload::Payload,
     value::{Encoded, Encoder},
 };
@@ -56,7 +55,8 @@ const WORKLOADS: [Workload; 4] = [
         arguments: 1,
         encode: |encoder| encoder.bin(&[7; 16]),
         check: |answer| {
-            <Vec<u8> as Value>::decode(Encoded::of_payload("answer", answer)).is_ok_and(|data| data == [7; 16])
+            <Vec<u8> as Value>::decode(Encoded::of_payload("answer", answer))
+                .is_ok_and(|data| data == [7; 16])
         },
         is_pending: false,
     },
@@ -66,7 +66,10 @@ const WORKLOADS: [Workload; 4] = [
         index: 1,
         arguments: 1,
         encode: |encoder| encode(7, encoder),
-        check: |answer| <u64 as Value>::decode(Encoded::of_payload("answer", answer)).is_ok_and(|number| number == 7),
+        check: |answer| {
+            <u64 as Value>::decode(Encoded::of_payload("answer", answer))
+                .is_ok_and(|number| number == 7)
+        },
         is_pending: false,
     },
     Workload {
@@ -75,7 +78,10 @@ const WORKLOADS: [Workload; 4] = [
         index: 2,
         arguments: 1,
         encode: |encoder| encode(7, encoder),
-        check: |answer| <u64 as Value>::decode(Encoded::of_payload("answer", answer)).is_ok_and(|number| number == 7),
+        check: |answer| {
+            <u64 as Value>::decode(Encoded::of_payload("answer", answer))
+                .is_ok_and(|number| number == 7)
+        },
         is_pending: true,
     },
     Workload {
@@ -87,7 +93,10 @@ const WORKLOADS: [Workload; 4] = [
             encoder.str("name");
             encoder.bin(&[7; 16]);
         },
-        check: |answer| <u64 as Value>::decode(Encoded::of_payload("answer", answer)).is_ok_and(|number| number == 20),
+        check: |answer| {
+            <u64 as Value>::decode(Encoded::of_payload("answer", answer))
+                .is_ok_and(|number| number == 20)
+        },
         is_pending: true,
     },
 ];
@@ -103,7 +112,10 @@ fn main() -> Result<(), Failure> {
         println!("{}", names.join(" "));
         return Ok(());
     };
-    let workload = WORKLOADS.iter().find(|workload| workload.name == name).ok_or("no such workload")?;
+    let workload = WORKLOADS
+        .iter()
+        .find(|workload| workload.name == name)
+        .ok_or("no such workload")?;
     let dispatcher = service::BenchDispatcher(Arc::new(service::Bench));
     let mut pair = Pair::new(&dispatcher)?;
     // Everything that is made once is made here.
@@ -160,15 +172,26 @@ impl<'a> Pair<'a> {
         let mut arguments = Encoder::with_buffer(take_buffer(), Structs::Named);
         msgpack::write_array_len(arguments.buffer(), workload.arguments);
         (workload.encode)(&mut arguments);
-        let mut outgoing =
-            client::Outgoing { method: workload.method, arguments, metadata: None, oneway: false };
+        let mut outgoing = client::Outgoing {
+            method: workload.method,
+            arguments,
+            metadata: None,
+            oneway: false,
+        };
         let deadline = Some(self.now + Duration::from_secs(30));
-        let call = self.client.submit(&mut outgoing, deadline, None).map_err(|(error, _)| error)?;
+        let call = self
+            .client
+            .submit(&mut outgoing, deadline, None)
+            .map_err(|(error, _)| error)?;
         while self.client.transmit(self.now).is_some() {}
         carry(self.client.output(), &mut self.to_server);
         self.serve(workload)?;
         self.receive()?;
-        let answer = self.client.waiter(call).take().ok_or("the call was answered")?;
+        let answer = self
+            .client
+            .waiter(call)
+            .take()
+            .ok_or("the call was answered")?;
         drop(self.client.release(call));
         assert!((workload.check)(&answer), "the answer is right");
         if let Some(buffer) = answer.into_body().into_buffer() {

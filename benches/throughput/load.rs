@@ -86,7 +86,9 @@ async fn pings(client: BenchClient, clock: Clock) -> Outcome {
 }
 
 /// Allocations per call at the server and in this process, in steady state, for each kind of handler.
-pub(crate) async fn allocations(address: String) -> Result<Vec<(&'static str, f64, f64)>, Box<dyn Error + Send + Sync>> {
+pub(crate) async fn allocations(
+    address: String,
+) -> Result<Vec<(&'static str, f64, f64)>, Box<dyn Error + Send + Sync>> {
     const CALLS: u64 = 64 * 320;
     let client = BenchClient(Channel::connect(format!("tcp://{address}")).await?);
     let mut rows = Vec::new();
@@ -116,7 +118,11 @@ pub(crate) async fn allocations(address: String) -> Result<Vec<(&'static str, f6
             here = crate::allocations::count() - before.0;
             there = client.allocations().await? - before.1;
         }
-        rows.push((name, there as f64 / CALLS as f64, here as f64 / CALLS as f64));
+        rows.push((
+            name,
+            there as f64 / CALLS as f64,
+            here as f64 / CALLS as f64,
+        ));
     }
     Ok(rows)
 }

@@ -34,8 +34,11 @@ pub(crate) enum Subject {
 
 const SUBJECTS: [Subject; 3] = [Subject::Raw, Subject::Codec, Subject::Rpc];
 const FLAVOURS: [&str; 2] = ["current-thread", "multi-thread"];
-const WORKLOADS: [(&str, usize, usize); 3] =
-    [("1 in flight", 1, 1), ("64 in flight, 1 connection", 1, 64), ("64 connections × 16", 64, 16)];
+const WORKLOADS: [(&str, usize, usize); 3] = [
+    ("1 in flight", 1, 1),
+    ("64 in flight, 1 connection", 1, 64),
+    ("64 connections × 16", 64, 16),
+];
 
 impl Subject {
     fn name(self) -> &'static str {
@@ -57,7 +60,15 @@ fn main() -> Result<(), Failure> {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words[..] {
         ["serve", subject, flavour] => runtime(flavour)?.block_on(serve(Subject::named(subject)?)),
-        ["load", subject, flavour, address, connections, window, millis] => {
+        [
+            "load",
+            subject,
+            flavour,
+            address,
+            connections,
+            window,
+            millis,
+        ] => {
             let duration = Duration::from_millis(millis.parse()?);
             let load = load::run(
                 Subject::named(subject)?,
@@ -80,13 +91,19 @@ fn main() -> Result<(), Failure> {
             }
             Ok(())
         }
-        _ => compare(option(&words, "--rounds", 5)?, option(&words, "--seconds", 1)?),
+        _ => compare(
+            option(&words, "--rounds", 5)?,
+            option(&words, "--seconds", 1)?,
+        ),
     }
 }
 
 fn option(words: &[&str], name: &str, default: u64) -> Result<u64, Failure> {
     match words.iter().position(|word| *word == name) {
-        Some(at) => Ok(words.get(at + 1).ok_or("an option wants a number")?.parse()?),
+        Some(at) => Ok(words
+            .get(at + 1)
+            .ok_or("an option wants a number")?
+            .parse()?),
         None => Ok(default),
     }
 }
@@ -132,7 +149,10 @@ impl ServerProcess {
         let stdout = child.stdout.take().ok_or("the server has no output")?;
         let mut address = String::new();
         BufReader::new(stdout).read_line(&mut address)?;
-        Ok(Self { child, address: address.trim().to_owned() })
+        Ok(Self {
+            child,
+            address: address.trim().to_owned(),
+        })
     }
 }
 
@@ -144,7 +164,9 @@ impl Drop for ServerProcess {
 }
 
 fn compare(rounds: u64, seconds: u64) -> Result<(), Failure> {
-    println!("{rounds} rounds of {seconds} s each, subjects interleaved; medians [minimum … maximum]");
+    println!(
+        "{rounds} rounds of {seconds} s each, subjects interleaved; medians [minimum … maximum]"
+    );
     for flavour in FLAVOURS {
         let mut servers = Vec::new();
         for subject in SUBJECTS {
@@ -166,7 +188,11 @@ fn compare(rounds: u64, seconds: u64) -> Result<(), Failure> {
             println!("\n{flavour}, {name}");
             let ratios = |index: usize| -> Vec<f64> {
                 let codec: &Vec<f64> = &rates[1];
-                rates[index].iter().zip(codec).map(|(rate, codec)| rate / codec).collect()
+                rates[index]
+                    .iter()
+                    .zip(codec)
+                    .map(|(rate, codec)| rate / codec)
+                    .collect()
             };
             for (index, subject) in SUBJECTS.iter().enumerate() {
                 let (low, rate, high) = spread(&rates[index]);
@@ -179,8 +205,9 @@ fn compare(rounds: u64, seconds: u64) -> Result<(), Failure> {
         }
         println!("\n{flavour}, allocations per call");
         let address = &servers[SUBJECTS.len() - 1].1.address;
-        let status =
-            Command::new(std::env::current_exe()?).args(["allocations", flavour, address]).status()?;
+        let status = Command::new(std::env::current_exe()?)
+            .args(["allocations", flavour, address])
+            .status()?;
         if !status.success() {
             return Err("counting allocations failed".into());
         }
@@ -192,5 +219,9 @@ fn compare(rounds: u64, seconds: u64) -> Result<(), Failure> {
 fn spread(values: &[f64]) -> (f64, f64, f64) {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
-    (sorted[0], sorted[sorted.len() / 2], sorted[sorted.len() - 1])
+    (
+        sorted[0],
+        sorted[sorted.len() / 2],
+        sorted[sorted.len() - 1],
+    )
 }

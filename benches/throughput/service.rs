@@ -3,8 +3,8 @@
 use std::sync::{Arc, LazyLock};
 
 use rpc::{
-    Value,
     __private::{Answer, Argument, Dispatcher, Method, Request, Service, Session, slots},
+    Value,
 };
 
 use crate::allocations;
@@ -36,11 +36,16 @@ impl Bench {
     }
 }
 
-pub(crate) static PING: Method = Method::new("ping", "").arguments(&[Argument::new("data", "&[u8]")]);
-pub(crate) static ECHO: Method = Method::new("echo", "").arguments(&[Argument::new("number", "u64")]);
-pub(crate) static YIELDING: Method = Method::new("yielding", "").arguments(&[Argument::new("number", "u64")]);
-pub(crate) static BORROWED: Method = Method::new("borrowed", "")
-    .arguments(&[Argument::new("name", "&str"), Argument::new("data", "&[u8]")]);
+pub(crate) static PING: Method =
+    Method::new("ping", "").arguments(&[Argument::new("data", "&[u8]")]);
+pub(crate) static ECHO: Method =
+    Method::new("echo", "").arguments(&[Argument::new("number", "u64")]);
+pub(crate) static YIELDING: Method =
+    Method::new("yielding", "").arguments(&[Argument::new("number", "u64")]);
+pub(crate) static BORROWED: Method = Method::new("borrowed", "").arguments(&[
+    Argument::new("name", "&str"),
+    Argument::new("data", "&[u8]"),
+]);
 pub(crate) static ALLOCATIONS: Method = Method::new("allocations", "");
 static METHODS: LazyLock<[Method; 5]> =
     LazyLock::new(|| [PING, ECHO, YIELDING, BORROWED, ALLOCATIONS]);

@@ -1,6 +1,6 @@
 //! The stub of the benchmark's service, written by hand like its dispatcher.
 
-use rpc::{Call, Channel, Value, __private::Method};
+use rpc::{__private::Method, Call, Channel, Value};
 
 use crate::service::{ALLOCATIONS, BORROWED, ECHO, PING, YIELDING};
 

@@ -34,7 +34,15 @@ impl Prepared {
     pub(crate) fn new(channel: Arc<Options>, outgoing: Outgoing) -> Self {
         let timeout = channel.timeout;
         let inherited = current::inherited().deadline;
-        Self { channel, ready: Ready { outgoing, timeout, inherited }, error: None }
+        Self {
+            channel,
+            ready: Ready {
+                outgoing,
+                timeout,
+                inherited,
+            },
+            error: None,
+        }
     }
 
     /// What takes the next argument.
@@ -59,7 +67,13 @@ impl Prepared {
             None => Stage::Ready(self.ready),
             Some(error) => Stage::Failed(error),
         };
-        Call { course: Course { channel: self.channel, stage }, answer: PhantomData }
+        Call {
+            course: Course {
+                channel: self.channel,
+                stage,
+            },
+            answer: PhantomData,
+        }
     }
 }
 
@@ -128,7 +142,9 @@ impl Course {
             }
             Stage::Failed(_) | Stage::Done => match mem::replace(&mut self.stage, Stage::Done) {
                 Stage::Failed(error) => Poll::Ready(Err(error)),
-                _ => Poll::Ready(Err(Error::internal("the call was polled after it had completed"))),
+                _ => Poll::Ready(Err(Error::internal(
+                    "the call was polled after it had completed",
+                ))),
             },
         }
     }
@@ -141,7 +157,12 @@ impl Ready {
             metadata.check()?;
         }
         let timeout = self.timeout.min(MAX_TIMEOUT);
-        shared.submit(&mut self.outgoing, timeout, self.inherited, cx.waker().clone())
+        shared.submit(
+            &mut self.outgoing,
+            timeout,
+            self.inherited,
+            cx.waker().clone(),
+        )
     }
 }
 
@@ -188,9 +209,8 @@ impl<T: Value, E: Failure> Future for Call<T, E> {
 
 /// The answer in a payload, whose buffer then serves another call.
 fn decode<T: Value>(payload: Payload) -> Result<T, Error> {
-    let answer = T::decode(Encoded::of_payload("answer", &payload)).map_err(|error| {
-        Error::internal(error.message().to_owned())
-    });
+    let answer = T::decode(Encoded::of_payload("answer", &payload))
+        .map_err(|error| Error::internal(error.message().to_owned()));
     if let Some(buffer) = payload.into_body().into_buffer() {
         give_buffer(buffer);
     }
@@ -200,9 +220,10 @@ fn decode<T: Value>(payload: Payload) -> Result<T, Error> {
 impl<T, E> fmt::Debug for Call<T, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.course.stage {
-            Stage::Ready(ready) => {
-                f.debug_struct("Call").field("method", &ready.outgoing.method).finish_non_exhaustive()
-            }
+            Stage::Ready(ready) => f
+                .debug_struct("Call")
+                .field("method", &ready.outgoing.method)
+                .finish_non_exhaustive(),
             Stage::Failed(_) | Stage::Submitted(_) | Stage::Done => {
                 f.debug_struct("Call").finish_non_exhaustive()
             }

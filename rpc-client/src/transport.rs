@@ -102,15 +102,21 @@ impl Transport {
             let sent = match self {
                 Self::Tcp(_, write) => {
                     let socket: &TcpStream = write.as_ref().as_ref();
-                    ready!(poll_socket(cx, output, |cx| socket.poll_write_ready(cx), |slices| {
-                        socket.try_write_vectored(slices)
-                    }))?
+                    ready!(poll_socket(
+                        cx,
+                        output,
+                        |cx| socket.poll_write_ready(cx),
+                        |slices| { socket.try_write_vectored(slices) }
+                    ))?
                 }
                 Self::Unix(_, write) => {
                     let socket: &UnixStream = write.as_ref().as_ref();
-                    ready!(poll_socket(cx, output, |cx| socket.poll_write_ready(cx), |slices| {
-                        socket.try_write_vectored(slices)
-                    }))?
+                    ready!(poll_socket(
+                        cx,
+                        output,
+                        |cx| socket.poll_write_ready(cx),
+                        |slices| { socket.try_write_vectored(slices) }
+                    ))?
                 }
                 Self::Stream(stream) => ready!(poll_write_buf(Pin::new(stream), cx, output))?,
             };

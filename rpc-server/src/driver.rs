@@ -61,7 +61,12 @@ pub(crate) struct Shared {
 
 impl Shared {
     pub(crate) fn new(router: Router, config: Config, handshake_timeout: Duration) -> Self {
-        Self { router, config, handshake_timeout, phase: AtomicU8::new(RUNNING) }
+        Self {
+            router,
+            config,
+            handshake_timeout,
+            phase: AtomicU8::new(RUNNING),
+        }
     }
 
     /// Tells the connections that they are to drain; each one must be woken to see it.
@@ -213,7 +218,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<'_, T> {
             let Some(mut frame) = self.codec.decode(&mut self.input).map_err(end)? else {
                 break;
             };
-            self.receive(&mut frame, slice.now()).map_err(End::Violation)?;
+            self.receive(&mut frame, slice.now())
+                .map_err(End::Violation)?;
             if let Frame::Whole(body) = frame {
                 self.codec.recycle(body);
             }
@@ -256,7 +262,11 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<'_, T> {
 
     fn start(&mut self, key: CallKey, incoming: Incoming) {
         let Some(number) = self.shared.router.find(incoming.method()) else {
-            let error = self.shared.router.unknown(incoming.method()).not_started(true);
+            let error = self
+                .shared
+                .router
+                .unknown(incoming.method())
+                .not_started(true);
             self.machine.answer(key, Err(&error));
             self.codec.recycle(incoming.into_body());
             return;
@@ -320,7 +330,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<'_, T> {
                 return Poll::Ready(End::Handshake);
             }
             let handlers = &mut self.handlers;
-            self.machine.expire(now.into_std(), |slot| handlers.cancel(slot));
+            self.machine
+                .expire(now.into_std(), |slot| handlers.cancel(slot));
             self.free_idle_slots(now);
             let expiry = self.machine.next_deadline().map(Instant::from_std);
             let idle = self.idle.map(|(when, _)| when);

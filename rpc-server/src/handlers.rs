@@ -12,8 +12,9 @@ use std::{
 };
 
 use rpc_core::{
-    Answer, Error, Peer, Request, Session, current,
+    Answer, Error, Peer, Request, Session,
     connection::server::CallKey,
+    current,
     current::Inherited,
     description::Run,
     dispatch::{Blank, Incoming},
@@ -87,12 +88,22 @@ impl<'a> Handlers<'a> {
     pub(crate) fn start(&mut self, number: u32, incoming: Incoming) -> (u32, Poll<Ended>) {
         let inherited = Inherited::new(incoming.deadline());
         let slot = self.free_slot(number);
-        let Slot { place, waker, blank, .. } = &mut self.slots[slot as usize];
-        let blank = blank.take().unwrap_or_else(|| Blank::new(Arc::clone(&self.peer)));
+        let Slot {
+            place,
+            waker,
+            blank,
+            ..
+        } = &mut self.slots[slot as usize];
+        let blank = blank
+            .take()
+            .unwrap_or_else(|| Blank::new(Arc::clone(&self.peer)));
         let request = blank.fill(incoming, self.router.route(number).method);
         self.started += 1;
         let session = session(&mut self.methods, number);
-        (slot, guarded(session, *place, waker, inherited, Some(request)))
+        (
+            slot,
+            guarded(session, *place, waker, inherited, Some(request)),
+        )
     }
 
     /// Notes that the call in `slot` is pending.
@@ -114,7 +125,15 @@ impl<'a> Handlers<'a> {
             let slot = self.woken[self.polled];
             self.polled += 1;
             // A slot may be woken after it was freed, even after the slab was emptied.
-            let Some(Slot { method, place, wake, waker, pending, .. }) = self.slots.get(slot as usize) else {
+            let Some(Slot {
+                method,
+                place,
+                wake,
+                waker,
+                pending,
+                ..
+            }) = self.slots.get(slot as usize)
+            else {
                 continue;
             };
             wake.unlist();
@@ -127,7 +146,12 @@ impl<'a> Handlers<'a> {
 
     /// Makes the slot of a call that ended free, with the record that it used.
     pub(crate) fn recycle(&mut self, slot: u32, blank: Option<Blank>) {
-        let Slot { method, blank: place, pending, .. } = &mut self.slots[slot as usize];
+        let Slot {
+            method,
+            blank: place,
+            pending,
+            ..
+        } = &mut self.slots[slot as usize];
         *place = blank;
         *pending = None;
         if let Some(method) = &mut self.methods[*method as usize] {
@@ -154,7 +178,10 @@ impl<'a> Handlers<'a> {
 
     /// Frees all slots. No call may be pending.
     pub(crate) fn free_slots(&mut self) {
-        debug_assert!(self.slots.iter().all(|slot| slot.pending.is_none()), "free slots run nothing");
+        debug_assert!(
+            self.slots.iter().all(|slot| slot.pending.is_none()),
+            "free slots run nothing"
+        );
         self.methods = Vec::new();
         self.slots = Vec::new();
     }
@@ -171,7 +198,11 @@ impl<'a> Handlers<'a> {
                 Run::Blocking => Box::new(Tasks::new(&route.dispatcher, Pool::Blocking)),
                 _ => route.dispatcher.session(route.method),
             };
-            Method { session, free: Vec::new(), places: 0 }
+            Method {
+                session,
+                free: Vec::new(),
+                places: 0,
+            }
         });
         if let Some(slot) = method.free.pop() {
             return slot;
@@ -180,7 +211,14 @@ impl<'a> Handlers<'a> {
         let slot = u32::try_from(self.slots.len()).unwrap_or(u32::MAX);
         let wake = SlotWake::new(slot, &self.wakes);
         let waker = Waker::from(Arc::clone(&wake));
-        self.slots.push(Slot { method: number, place: method.places, wake, waker, blank: None, pending: None });
+        self.slots.push(Slot {
+            method: number,
+            place: method.places,
+            wake,
+            waker,
+            blank: None,
+            pending: None,
+        });
         method.places += 1;
         slot
     }
@@ -189,7 +227,13 @@ impl<'a> Handlers<'a> {
 impl Drop for Handlers<'_> {
     // The connection is gone: each pending handler is dropped, and one that panics there does not keep the others.
     fn drop(&mut self) {
-        for Slot { method, place, pending, .. } in &self.slots {
+        for Slot {
+            method,
+            place,
+            pending,
+            ..
+        } in &self.slots
+        {
             if pending.is_some() {
                 clear(session(&mut self.methods, *method), *place);
             }
@@ -197,7 +241,10 @@ impl Drop for Handlers<'_> {
     }
 }
 
-fn session<'m, 'a>(methods: &'m mut [Option<Method<'a>>], number: u32) -> &'m mut (dyn Session + 'a) {
+fn session<'m, 'a>(
+    methods: &'m mut [Option<Method<'a>>],
+    number: u32,
+) -> &'m mut (dyn Session + 'a) {
     let method = methods[number as usize].as_mut();
     &mut *method.expect("a slot's method has a session").session
 }

@@ -58,15 +58,18 @@ impl Listener {
     /// `unavailable` where the system cannot tell, or the Unix socket has no path.
     pub fn local_addr(&self) -> Result<Address, Error> {
         let unknown = |error: io::Error| {
-            Error::unavailable(format!("the listener's address is unknown: {error}")).with_source(error)
+            Error::unavailable(format!("the listener's address is unknown: {error}"))
+                .with_source(error)
         };
         match &self.0 {
-            Kind::Tcp(listener) => Ok(Address::Tcp(listener.local_addr().map_err(unknown)?.to_string())),
+            Kind::Tcp(listener) => Ok(Address::Tcp(
+                listener.local_addr().map_err(unknown)?.to_string(),
+            )),
             Kind::Unix(listener) => {
                 let address = listener.local_addr().map_err(unknown)?;
-                let path = address.as_pathname().ok_or_else(|| {
-                    Error::unavailable("the listener's Unix socket has no path")
-                })?;
+                let path = address
+                    .as_pathname()
+                    .ok_or_else(|| Error::unavailable("the listener's Unix socket has no path"))?;
                 Ok(Address::Unix(path.to_owned()))
             }
         }
@@ -85,7 +88,10 @@ impl Listener {
                 stream.set_nodelay(true)?;
                 Ok(Accepted::Tcp(stream, address))
             }
-            Kind::Unix(listener) => listener.accept().await.map(|(stream, _)| Accepted::Unix(stream)),
+            Kind::Unix(listener) => listener
+                .accept()
+                .await
+                .map(|(stream, _)| Accepted::Unix(stream)),
         }
     }
 }
@@ -106,7 +112,9 @@ impl TryFrom<std::net::TcpListener> for Listener {
     type Error = Error;
 
     fn try_from(listener: std::net::TcpListener) -> Result<Self, Error> {
-        let adopted = listener.set_nonblocking(true).and_then(|()| TcpListener::from_std(listener));
+        let adopted = listener
+            .set_nonblocking(true)
+            .and_then(|()| TcpListener::from_std(listener));
         adopted.map(Self::from).map_err(unusable)
     }
 }
@@ -115,7 +123,9 @@ impl TryFrom<std::os::unix::net::UnixListener> for Listener {
     type Error = Error;
 
     fn try_from(listener: std::os::unix::net::UnixListener) -> Result<Self, Error> {
-        let adopted = listener.set_nonblocking(true).and_then(|()| UnixListener::from_std(listener));
+        let adopted = listener
+            .set_nonblocking(true)
+            .and_then(|()| UnixListener::from_std(listener));
         adopted.map(Self::from).map_err(unusable)
     }
 }

@@ -5,13 +5,7 @@
 //! [`ShutdownHandle`]: no new connections, a go-away to each client, the accepted calls finished, the rest dropped after
 //! the drain timeout. No signal handler is installed here.
 
-use std::{
-    future::poll_fn,
-    pin::pin,
-    sync::Arc,
-    task::Poll,
-    time::Duration,
-};
+use std::{future::poll_fn, pin::pin, sync::Arc, task::Poll, time::Duration};
 
 use rpc_core::{Address, Dispatcher, Error, Peer, connection::server::Config, limits};
 use tokio::time::Instant;
@@ -163,7 +157,11 @@ impl Server {
         {
             let mut signal = pin!(signal);
             let mut shutdown = pin!(self.shutdown.cancelled());
-            let mut accepting = pin!(accept(&self.listener, &mut connections, self.max_connections));
+            let mut accepting = pin!(accept(
+                &self.listener,
+                &mut connections,
+                self.max_connections
+            ));
             poll_fn(|cx| {
                 if signal.as_mut().poll(cx).is_ready() || shutdown.as_mut().poll(cx).is_ready() {
                     return Poll::Ready(());
@@ -192,7 +190,11 @@ async fn accept(
             poll_fn(|cx| {
                 // Tasks that ended are let go of, and their places with them.
                 while let Poll::Ready(Some(())) = connections.poll_ended(cx) {}
-                if connections.len() < max_connections { accepting.as_mut().poll(cx) } else { Poll::Pending }
+                if connections.len() < max_connections {
+                    accepting.as_mut().poll(cx)
+                } else {
+                    Poll::Pending
+                }
             })
             .await
         };
@@ -227,7 +229,11 @@ async fn drain(connections: &mut Connections, timeout: Duration) {
 
 impl std::fmt::Debug for Server {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let services: Vec<_> = self.dispatchers.iter().map(|d| d.description().name).collect();
+        let services: Vec<_> = self
+            .dispatchers
+            .iter()
+            .map(|d| d.description().name)
+            .collect();
         f.debug_struct("Server")
             .field("listener", &self.listener)
             .field("services", &services)
@@ -276,7 +282,11 @@ pub async fn shutdown_signal() {
     let mut terminate = signal(SignalKind::terminate()).expect("SIGTERM can be caught");
     poll_fn(|cx| {
         let either = interrupt.poll_recv(cx).is_ready() || terminate.poll_recv(cx).is_ready();
-        if either { Poll::Ready(()) } else { Poll::Pending }
+        if either {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
     })
     .await;
 }

@@ -27,7 +27,13 @@ pub(crate) struct Slice {
 
 impl Slice {
     pub(crate) fn begin(now: Instant) -> Self {
-        Self { start: now, last: now, flushed: now, interval: 1, left: 1 }
+        Self {
+            start: now,
+            last: now,
+            flushed: now,
+            interval: 1,
+            left: 1,
+        }
     }
 
     /// Counts one frame or handler; whether it was the last of the slice.

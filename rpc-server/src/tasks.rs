@@ -33,7 +33,11 @@ pub(crate) struct Tasks {
 
 impl Tasks {
     pub(crate) fn new(dispatcher: &Arc<dyn Dispatcher>, pool: Pool) -> Self {
-        Self { dispatcher: Arc::clone(dispatcher), pool, places: Vec::new() }
+        Self {
+            dispatcher: Arc::clone(dispatcher),
+            pool,
+            places: Vec::new(),
+        }
     }
 
     fn begin(&self, request: Request) -> Task {
@@ -46,7 +50,10 @@ impl Tasks {
                     let _scope = current::enter(inherited);
                     handler.as_mut().poll(cx)
                 });
-                Task { handle: tokio::spawn(scoped), token: None }
+                Task {
+                    handle: tokio::spawn(scoped),
+                    token: None,
+                }
             }
             Pool::Blocking => {
                 let token = request.context().token().clone();
@@ -54,7 +61,10 @@ impl Tasks {
                     let _scope = current::enter(inherited);
                     dispatcher.blocking(request)
                 });
-                Task { handle, token: Some(token) }
+                Task {
+                    handle,
+                    token: Some(token),
+                }
             }
         }
     }
@@ -91,7 +101,9 @@ fn raise(error: JoinError) -> Answer {
     match error.try_into_panic() {
         Ok(panic) => resume_unwind(panic),
         // The runtime that runs the task shuts down, and this connection's task with it.
-        Err(error) => resume_unwind(Box::new(Error::unavailable("the runtime shuts down").with_source(error))),
+        Err(error) => resume_unwind(Box::new(
+            Error::unavailable("the runtime shuts down").with_source(error),
+        )),
     }
 }
 

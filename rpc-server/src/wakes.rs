@@ -36,7 +36,10 @@ impl Wakes {
 
     /// Exchanges the list for an empty one.
     pub(crate) fn swap(&self, list: &mut Vec<u32>) {
-        mem::swap(&mut *self.woken.lock().unwrap_or_else(PoisonError::into_inner), list);
+        mem::swap(
+            &mut *self.woken.lock().unwrap_or_else(PoisonError::into_inner),
+            list,
+        );
     }
 }
 
@@ -49,7 +52,11 @@ pub(crate) struct SlotWake {
 
 impl SlotWake {
     pub(crate) fn new(slot: u32, wakes: &Arc<Wakes>) -> Arc<Self> {
-        Arc::new(Self { slot, is_listed: AtomicBool::new(false), wakes: Arc::clone(wakes) })
+        Arc::new(Self {
+            slot,
+            is_listed: AtomicBool::new(false),
+            wakes: Arc::clone(wakes),
+        })
     }
 
     /// The slot is about to be polled: the next wake lists it again.
@@ -65,7 +72,11 @@ impl Wake for SlotWake {
 
     fn wake_by_ref(self: &Arc<Self>) {
         if !self.is_listed.swap(true, Ordering::AcqRel) {
-            self.wakes.woken.lock().unwrap_or_else(PoisonError::into_inner).push(self.slot);
+            self.wakes
+                .woken
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push(self.slot);
             self.wakes.task.wake();
         }
     }
