@@ -22,10 +22,7 @@ impl Ping for Echo {
 async fn main() -> Result<(), Box<dyn Error>> {
     let server = Server::bind(listen_address()?).await?;
     println!("listening on {}", server.local_addr()?);
-    server
-        .add(PingDispatcher::new(Echo))
-        .run_until(rpc::shutdown_signal())
-        .await?;
+    server.add(PingDispatcher::new(Echo)).run_until(rpc::shutdown_signal()).await?;
     println!("stopped");
     Ok(())
 }

@@ -84,17 +84,12 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     // Ten calls at once, over one connection.
     let calls = (0..10).map(|number| calc.add(number, number));
-    println!(
-        "doubled: {:?}",
-        futures_util::future::try_join_all(calls).await?
-    );
+    println!("doubled: {:?}", futures_util::future::try_join_all(calls).await?);
 
     // Options of one call, and of all calls of a channel.
     println!("{}", calc.greet("hello").metadata("tenant", "alice").await?);
-    let channel = Channel::connect(&address)
-        .await?
-        .timeout(Duration::from_secs(1))
-        .metadata("tenant", "bob");
+    let channel =
+        Channel::connect(&address).await?.timeout(Duration::from_secs(1)).metadata("tenant", "bob");
     println!("{}", CalcClient::new(channel).greet("welcome").await?);
 
     // A one-way call: no answer, no waiting. The call behind it shows that it arrived.

@@ -107,10 +107,7 @@ pub mod __private {
     #[cfg(all(feature = "client", feature = "server"))]
     pub fn local(dispatcher: impl Dispatcher) -> rpc_client::Channel {
         let (client, server) = tokio::io::duplex(PIPE_SIZE);
-        tokio::spawn(rpc_server::serve_stream(
-            server,
-            vec![std::sync::Arc::new(dispatcher)],
-        ));
+        tokio::spawn(rpc_server::serve_stream(server, vec![std::sync::Arc::new(dispatcher)]));
         rpc_client::Channel::from_stream(client)
     }
 

@@ -56,10 +56,7 @@ struct Server {
 impl Forms for Server {
     async fn owned(&self, person: Person, number: u16) -> Person {
         tokio::task::yield_now().await;
-        Person {
-            age: person.age + u8::try_from(number).unwrap_or(0),
-            ..person
-        }
+        Person { age: person.age + u8::try_from(number).unwrap_or(0), ..person }
     }
 
     async fn borrowed(
@@ -112,34 +109,20 @@ impl Forms for Server {
 
 fn server() -> (Server, mpsc::Receiver<String>) {
     let (notes, taken) = mpsc::sync_channel(8);
-    (
-        Server {
-            notes,
-            home: thread::current().id(),
-        },
-        taken,
-    )
+    (Server { notes, home: thread::current().id() }, taken)
 }
 
 fn person() -> Person {
-    Person {
-        name: "Ada".to_owned(),
-        age: 36,
-    }
+    Person { name: "Ada".to_owned(), age: 36 }
 }
 
 #[tokio::test]
 async fn every_form_of_argument_arrives() {
     let client = FormsClient::local(server().0);
     assert_eq!(client.owned(person(), 4).await.expect("it answers").age, 40);
-    let lengths = client
-        .borrowed(&person(), "four", b"12345", &[person()])
-        .await;
+    let lengths = client.borrowed(&person(), "four", b"12345", &[person()]).await;
     assert_eq!(lengths.expect("it answers"), [3, 4, 5, 1]);
-    assert_eq!(
-        client.bytes(vec![1, 200]).await.expect("it answers"),
-        [1, 200]
-    );
+    assert_eq!(client.bytes(vec![1, 200]).await.expect("it answers"), [1, 200]);
     client.nothing().await.expect("it answers");
     assert_eq!(client.r#type(5).await.expect("it answers"), -5);
 }
@@ -149,19 +132,10 @@ async fn errors_are_typed_or_flat_as_the_trait_says() {
     let client = FormsClient::local(server().0);
     assert_eq!(client.fails(None).await.expect("it answers"), 1);
     let failed = client.fails(Some("left".to_owned())).await;
-    let Err(CallError::App(problem)) = failed else {
-        unreachable!("{failed:?}")
-    };
+    let Err(CallError::App(problem)) = failed else { unreachable!("{failed:?}") };
     assert_eq!(problem, Problem::None("left".to_owned()));
-    let error = client
-        .fails_flat()
-        .metadata("who", "me")
-        .await
-        .expect_err("it refuses");
-    assert_eq!(
-        (error.kind(), error.message()),
-        (Code::PermissionDenied, "me")
-    );
+    let error = client.fails_flat().metadata("who", "me").await.expect_err("it refuses");
+    assert_eq!((error.kind(), error.message()), (Code::PermissionDenied, "me"));
 }
 
 #[tokio::test]
@@ -176,20 +150,14 @@ async fn a_one_way_call_runs_and_has_a_context() {
 #[tokio::test]
 async fn spawned_and_blocking_methods_answer_and_the_latter_elsewhere() {
     let client = FormsClient::local(server().0);
-    assert_eq!(
-        client.spawned("you").await.expect("it answers"),
-        "hello you"
-    );
+    assert_eq!(client.spawned("you").await.expect("it answers"), "hello you");
     assert_eq!(client.blocking("loud").await.expect("it answers"), "LOUD");
     assert!(client.elsewhere().await.expect("it answers"));
 }
 
 #[rpc::service]
 trait Search {
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "one for each form that has a default"
-    )]
+    #[expect(clippy::too_many_arguments, reason = "one for each form that has a default")]
     async fn find(
         &self,
         key: &str,
@@ -218,10 +186,7 @@ impl Search for Index {
         like: &Person,
     ) -> String {
         tokio::task::yield_now().await;
-        format!(
-            "{key} {limit:?} {page} {language} {extra:?} {list:?} {}",
-            like.name
-        )
+        format!("{key} {limit:?} {page} {language} {extra:?} {list:?} {}", like.name)
     }
 }
 
@@ -234,10 +199,7 @@ mod versions {
 
     #[rpc::service(name = "Search")]
     pub(crate) trait Newer {
-        #[expect(
-            clippy::too_many_arguments,
-            reason = "one for each form that has a default"
-        )]
+        #[expect(clippy::too_many_arguments, reason = "one for each form that has a default")]
         async fn find(
             &self,
             key: &str,
@@ -265,48 +227,24 @@ mod versions {
 #[tokio::test]
 async fn what_a_caller_leaves_out_has_its_default() {
     let channel = rpc::__private::local(SearchDispatcher::new(Index));
-    let found = versions::OlderClient::new(channel.clone())
-        .find("k", Some(1), 2)
-        .await;
+    let found = versions::OlderClient::new(channel.clone()).find("k", Some(1), 2).await;
     assert_eq!(found.expect("it answers"), "k Some(1) 2 en [] [1, 2] Ada");
     let newer = versions::NewerClient::new(channel);
-    let found = newer.find(
-        "k",
-        None,
-        3,
-        "de",
-        b"x",
-        &[],
-        Person {
-            name: "Bo".to_owned(),
-            age: 1,
-        },
-        true,
-    );
+    let found =
+        newer.find("k", None, 3, "de", b"x", &[], Person { name: "Bo".to_owned(), age: 1 }, true);
     assert_eq!(found.await.expect("it answers"), "k None 3 de [120] [] Bo");
 }
 
 #[tokio::test]
 async fn a_missing_and_a_wrong_argument_are_refused_by_name() {
     let channel = rpc::__private::local(SearchDispatcher::new(Index));
-    let missing = versions::WrongClient::new(channel.clone())
-        .find()
-        .await
-        .expect_err("it refuses");
+    let missing = versions::WrongClient::new(channel.clone()).find().await.expect_err("it refuses");
     assert_eq!(missing.kind(), Code::InvalidArgument);
     assert_eq!(missing.message(), "missing argument \"key\"");
     assert!(missing.is_not_started());
-    let wrong = versions::MistypedClient::new(channel)
-        .find(5)
-        .await
-        .expect_err("it refuses");
+    let wrong = versions::MistypedClient::new(channel).find(5).await.expect_err("it refuses");
     assert_eq!(wrong.kind(), Code::InvalidArgument);
-    assert!(
-        wrong
-            .message()
-            .contains("argument \"key\" (position 1) does not decode"),
-        "{wrong}"
-    );
+    assert!(wrong.message().contains("argument \"key\" (position 1) does not decode"), "{wrong}");
 }
 
 #[rpc::service]
@@ -338,14 +276,8 @@ async fn a_generic_service_is_shared_through_an_arc() {
     let dispatcher = StoreDispatcher::from_arc(memory.clone());
     assert_eq!(dispatcher.description().methods[0].arguments[1].ty, "V");
     let client = StoreClient::<u64>::new(rpc::__private::local(dispatcher));
-    assert_eq!(
-        client.put(1, "one".to_owned()).await.expect("it answers"),
-        None
-    );
-    assert_eq!(
-        client.get(&1).await.expect("it answers").as_deref(),
-        Some("one")
-    );
+    assert_eq!(client.put(1, "one".to_owned()).await.expect("it answers"), None);
+    assert_eq!(client.get(&1).await.expect("it answers").as_deref(), Some("one"));
     assert_eq!(memory.get(&1).await.as_deref(), Some("one"));
 }
 
@@ -359,9 +291,6 @@ async fn stubs_are_shared_and_calls_run_at_once() {
     let (one, two) =
         tokio::try_join!(client.r#type(1), client.bytes(vec![2])).expect("both answer");
     assert_eq!((one, two), (-1, vec![2]));
-    assert_eq!(
-        spawned.await.expect("no panic").expect("it answers"),
-        "hello borrowed"
-    );
+    assert_eq!(spawned.await.expect("no panic").expect("it answers"), "hello borrowed");
     assert!(format!("{client:?}").starts_with("FormsClient { channel: "));
 }

@@ -35,26 +35,16 @@ fn the_compiler_says_what_is_expected() {
 }
 
 fn programs(directory: &str) -> usize {
-    let directory = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/ui")
-        .join(directory);
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/ui").join(directory);
     let entries = std::fs::read_dir(directory).expect("the directory is part of the repository");
     entries
         .filter_map(Result::ok)
-        .filter(|entry| {
-            entry
-                .path()
-                .extension()
-                .is_some_and(|extension| extension == "rs")
-        })
+        .filter(|entry| entry.path().extension().is_some_and(|extension| extension == "rs"))
         .count()
 }
 
 fn rustc_version() -> String {
     let rustc = std::env::var("RUSTC").unwrap_or_else(|_| "rustc".to_owned());
-    let output = Command::new(rustc)
-        .arg("--version")
-        .output()
-        .expect("a compiler compiled this");
+    let output = Command::new(rustc).arg("--version").output().expect("a compiler compiled this");
     String::from_utf8_lossy(&output.stdout).into_owned()
 }

@@ -112,10 +112,8 @@ fn main() -> Result<(), Failure> {
         println!("{}", names.join(" "));
         return Ok(());
     };
-    let workload = WORKLOADS
-        .iter()
-        .find(|workload| workload.name == name)
-        .ok_or("no such workload")?;
+    let workload =
+        WORKLOADS.iter().find(|workload| workload.name == name).ok_or("no such workload")?;
     let dispatcher = service::BenchDispatcher(Arc::new(service::Bench));
     let mut pair = Pair::new(&dispatcher)?;
     // Everything that is made once is made here.
@@ -172,26 +170,15 @@ impl<'a> Pair<'a> {
         let mut arguments = Encoder::with_buffer(take_buffer(), Structs::Named);
         msgpack::write_array_len(arguments.buffer(), workload.arguments);
         (workload.encode)(&mut arguments);
-        let mut outgoing = client::Outgoing {
-            method: workload.method,
-            arguments,
-            metadata: None,
-            oneway: false,
-        };
+        let mut outgoing =
+            client::Outgoing { method: workload.method, arguments, metadata: None, oneway: false };
         let deadline = Some(self.now + Duration::from_secs(30));
-        let call = self
-            .client
-            .submit(&mut outgoing, deadline, None)
-            .map_err(|(error, _)| error)?;
+        let call = self.client.submit(&mut outgoing, deadline, None).map_err(|(error, _)| error)?;
         while self.client.transmit(self.now).is_some() {}
         carry(self.client.output(), &mut self.to_server);
         self.serve(workload)?;
         self.receive()?;
-        let answer = self
-            .client
-            .waiter(call)
-            .take()
-            .ok_or("the call was answered")?;
+        let answer = self.client.waiter(call).take().ok_or("the call was answered")?;
         drop(self.client.release(call));
         assert!((workload.check)(&answer), "the answer is right");
         if let Some(buffer) = answer.into_body().into_buffer() {

@@ -95,11 +95,7 @@ pub(crate) async fn load_codec(stream: TcpStream, window: usize, clock: Clock) -
                     break;
                 }
             }
-            if batch > 0 {
-                Poll::Ready(Ok(batch))
-            } else {
-                Poll::Pending
-            }
+            if batch > 0 { Poll::Ready(Ok(batch)) } else { Poll::Pending }
         })
         .await?;
         count += batch as u64;

@@ -118,11 +118,7 @@ pub(crate) async fn allocations(
             here = crate::allocations::count() - before.0;
             there = client.allocations().await? - before.1;
         }
-        rows.push((
-            name,
-            there as f64 / CALLS as f64,
-            here as f64 / CALLS as f64,
-        ));
+        rows.push((name, there as f64 / CALLS as f64, here as f64 / CALLS as f64));
     }
     Ok(rows)
 }

@@ -34,11 +34,8 @@ pub(crate) enum Subject {
 
 const SUBJECTS: [Subject; 3] = [Subject::Raw, Subject::Codec, Subject::Rpc];
 const FLAVOURS: [&str; 2] = ["current-thread", "multi-thread"];
-const WORKLOADS: [(&str, usize, usize); 3] = [
-    ("1 in flight", 1, 1),
-    ("64 in flight, 1 connection", 1, 64),
-    ("64 connections × 16", 64, 16),
-];
+const WORKLOADS: [(&str, usize, usize); 3] =
+    [("1 in flight", 1, 1), ("64 in flight, 1 connection", 1, 64), ("64 connections × 16", 64, 16)];
 
 impl Subject {
     fn name(self) -> &'static str {
@@ -60,15 +57,7 @@ fn main() -> Result<(), Failure> {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words[..] {
         ["serve", subject, flavour] => runtime(flavour)?.block_on(serve(Subject::named(subject)?)),
-        [
-            "load",
-            subject,
-            flavour,
-            address,
-            connections,
-            window,
-            millis,
-        ] => {
+        ["load", subject, flavour, address, connections, window, millis] => {
             let duration = Duration::from_millis(millis.parse()?);
             let load = load::run(
                 Subject::named(subject)?,
@@ -91,19 +80,13 @@ fn main() -> Result<(), Failure> {
             }
             Ok(())
         }
-        _ => compare(
-            option(&words, "--rounds", 5)?,
-            option(&words, "--seconds", 1)?,
-        ),
+        _ => compare(option(&words, "--rounds", 5)?, option(&words, "--seconds", 1)?),
     }
 }
 
 fn option(words: &[&str], name: &str, default: u64) -> Result<u64, Failure> {
     match words.iter().position(|word| *word == name) {
-        Some(at) => Ok(words
-            .get(at + 1)
-            .ok_or("an option wants a number")?
-            .parse()?),
+        Some(at) => Ok(words.get(at + 1).ok_or("an option wants a number")?.parse()?),
         None => Ok(default),
     }
 }
@@ -149,10 +132,7 @@ impl ServerProcess {
         let stdout = child.stdout.take().ok_or("the server has no output")?;
         let mut address = String::new();
         BufReader::new(stdout).read_line(&mut address)?;
-        Ok(Self {
-            child,
-            address: address.trim().to_owned(),
-        })
+        Ok(Self { child, address: address.trim().to_owned() })
     }
 }
 
@@ -188,11 +168,7 @@ fn compare(rounds: u64, seconds: u64) -> Result<(), Failure> {
             println!("\n{flavour}, {name}");
             let ratios = |index: usize| -> Vec<f64> {
                 let codec: &Vec<f64> = &rates[1];
-                rates[index]
-                    .iter()
-                    .zip(codec)
-                    .map(|(rate, codec)| rate / codec)
-                    .collect()
+                rates[index].iter().zip(codec).map(|(rate, codec)| rate / codec).collect()
             };
             for (index, subject) in SUBJECTS.iter().enumerate() {
                 let (low, rate, high) = spread(&rates[index]);
@@ -219,9 +195,5 @@ fn compare(rounds: u64, seconds: u64) -> Result<(), Failure> {
 fn spread(values: &[f64]) -> (f64, f64, f64) {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
-    (
-        sorted[0],
-        sorted[sorted.len() / 2],
-        sorted[sorted.len() - 1],
-    )
+    (sorted[0], sorted[sorted.len() / 2], sorted[sorted.len() - 1])
 }

@@ -42,10 +42,8 @@ pub(crate) static ECHO: Method =
     Method::new("echo", "").arguments(&[Argument::new("number", "u64")]);
 pub(crate) static YIELDING: Method =
     Method::new("yielding", "").arguments(&[Argument::new("number", "u64")]);
-pub(crate) static BORROWED: Method = Method::new("borrowed", "").arguments(&[
-    Argument::new("name", "&str"),
-    Argument::new("data", "&[u8]"),
-]);
+pub(crate) static BORROWED: Method = Method::new("borrowed", "")
+    .arguments(&[Argument::new("name", "&str"), Argument::new("data", "&[u8]")]);
 pub(crate) static ALLOCATIONS: Method = Method::new("allocations", "");
 static METHODS: LazyLock<[Method; 5]> =
     LazyLock::new(|| [PING, ECHO, YIELDING, BORROWED, ALLOCATIONS]);

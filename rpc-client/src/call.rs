@@ -34,15 +34,7 @@ impl Prepared {
     pub(crate) fn new(channel: Arc<Options>, outgoing: Outgoing) -> Self {
         let timeout = channel.timeout;
         let inherited = current::inherited().deadline;
-        Self {
-            channel,
-            ready: Ready {
-                outgoing,
-                timeout,
-                inherited,
-            },
-            error: None,
-        }
+        Self { channel, ready: Ready { outgoing, timeout, inherited }, error: None }
     }
 
     /// What takes the next argument.
@@ -67,13 +59,7 @@ impl Prepared {
             None => Stage::Ready(self.ready),
             Some(error) => Stage::Failed(error),
         };
-        Call {
-            course: Course {
-                channel: self.channel,
-                stage,
-            },
-            answer: PhantomData,
-        }
+        Call { course: Course { channel: self.channel, stage }, answer: PhantomData }
     }
 }
 
@@ -142,9 +128,9 @@ impl Course {
             }
             Stage::Failed(_) | Stage::Done => match mem::replace(&mut self.stage, Stage::Done) {
                 Stage::Failed(error) => Poll::Ready(Err(error)),
-                _ => Poll::Ready(Err(Error::internal(
-                    "the call was polled after it had completed",
-                ))),
+                _ => {
+                    Poll::Ready(Err(Error::internal("the call was polled after it had completed")))
+                }
             },
         }
     }
@@ -157,12 +143,7 @@ impl Ready {
             metadata.check()?;
         }
         let timeout = self.timeout.min(MAX_TIMEOUT);
-        shared.submit(
-            &mut self.outgoing,
-            timeout,
-            self.inherited,
-            cx.waker().clone(),
-        )
+        shared.submit(&mut self.outgoing, timeout, self.inherited, cx.waker().clone())
     }
 }
 

@@ -120,12 +120,7 @@ impl Channel {
         let count = u32::try_from(method.arguments.len()).unwrap_or(u32::MAX);
         msgpack::write_array_len(arguments.buffer(), count);
         let metadata = self.0.metadata.clone();
-        let outgoing = Outgoing {
-            method: name,
-            arguments,
-            metadata,
-            oneway: method.oneway,
-        };
+        let outgoing = Outgoing { method: name, arguments, metadata, oneway: method.oneway };
         Prepared::new(Arc::clone(&self.0), outgoing)
     }
 

@@ -131,9 +131,8 @@ impl Driver {
         self.connect_deadline = None;
         let mut state = self.shared.lock();
         let woken = &mut self.woken;
-        let remains = state.machine.lost(error, |waiter, error| {
-            woken.extend(waiter.settle(Err(error)))
-        });
+        let remains =
+            state.machine.lost(error, |waiter, error| woken.extend(waiter.settle(Err(error))));
         let link = std::mem::replace(&mut state.link, Link::Down);
         state.status = Status::Failed(error.clone());
         state.is_wanted = false;
@@ -219,14 +218,7 @@ impl Driver {
         let Phase::Connected(connected) = &mut self.phase else {
             return Ok(false);
         };
-        let Connected {
-            transport,
-            codec,
-            input,
-            has_preface,
-            farewell,
-            ..
-        } = &mut **connected;
+        let Connected { transport, codec, input, has_preface, farewell, .. } = &mut **connected;
         if input.capacity() == 0 {
             *input = take_read_buffer();
         } else if input.capacity() - input.len() < LEAST_READ {
@@ -242,10 +234,8 @@ impl Driver {
             Poll::Ready(Ok(0)) => return Err(connected.closed()),
             Poll::Ready(Ok(_)) => {}
             Poll::Ready(Err(error)) => {
-                return Err(
-                    Error::unavailable(format!("the connection was lost: {error}"))
-                        .with_source(error),
-                );
+                return Err(Error::unavailable(format!("the connection was lost: {error}"))
+                    .with_source(error));
             }
         }
         if !*has_preface {
@@ -353,9 +343,9 @@ impl Driver {
         let now = Instant::now();
         let woken = &mut self.woken;
         let mut state = self.shared.lock();
-        state.machine.expire(now.into_std(), |waiter, error| {
-            woken.extend(waiter.settle(Err(error)))
-        });
+        state
+            .machine
+            .expire(now.into_std(), |waiter, error| woken.extend(waiter.settle(Err(error))));
         let has_output = state.machine.output().has_remaining();
         drop(state);
         self.settle();
@@ -363,10 +353,7 @@ impl Driver {
             // The cancels go out with the next turn.
             self.shared.wake();
         }
-        if self
-            .connect_deadline
-            .is_some_and(|deadline| deadline <= now)
-        {
+        if self.connect_deadline.is_some_and(|deadline| deadline <= now) {
             return Err(Error::unavailable(format!(
                 "no connection within {:?}; raise it with `connect_timeout` on the channel's builder",
                 self.connect_timeout
@@ -462,10 +449,8 @@ impl Connected {
                 Poll::Pending => return Ok(()),
                 Poll::Ready(Ok(())) => self.output.release(),
                 Poll::Ready(Err(error)) => {
-                    return Err(
-                        Error::unavailable(format!("the connection was lost: {error}"))
-                            .with_source(error),
-                    );
+                    return Err(Error::unavailable(format!("the connection was lost: {error}"))
+                        .with_source(error));
                 }
             }
         }
@@ -493,11 +478,10 @@ impl Connected {
 
 fn closed(reason: Option<Error>) -> Error {
     match reason {
-        Some(reason) => Error::unavailable(format!(
-            "the server closed the connection: {}",
-            reason.message()
-        ))
-        .with_source(reason),
+        Some(reason) => {
+            Error::unavailable(format!("the server closed the connection: {}", reason.message()))
+                .with_source(reason)
+        }
         None => Error::unavailable("the server closed the connection"),
     }
 }

@@ -101,10 +101,7 @@ impl Shared {
             woken_at: None,
             ended: None,
         };
-        Self {
-            state: Mutex::new(state),
-            task: AtomicWaker::new(),
-        }
+        Self { state: Mutex::new(state), task: AtomicWaker::new() }
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
@@ -135,10 +132,7 @@ impl Shared {
         inherited: Option<Instant>,
         waker: Waker,
     ) -> Result<Option<CallRef>, Error> {
-        let mut waiter = Waiter {
-            waker: Some(waker),
-            outcome: None,
-        };
+        let mut waiter = Waiter { waker: Some(waker), outcome: None };
         let mut guard = self.lock();
         let state = &mut *guard;
         let now = state.now();
@@ -150,9 +144,7 @@ impl Shared {
                 Error::deadline_exceeded("the deadline had passed before the call was sent");
             Err((error.not_started(true), mem::take(&mut waiter)))
         } else {
-            state
-                .machine
-                .submit(outgoing, Some(deadline), mem::take(&mut waiter))
+            state.machine.submit(outgoing, Some(deadline), mem::take(&mut waiter))
         };
         let call = match submitted {
             Ok(call) => call,
@@ -194,11 +186,7 @@ impl Shared {
                 drop(remains);
                 return Some(outcome);
             }
-            if waiter
-                .waker
-                .as_ref()
-                .is_some_and(|current| current.will_wake(waker))
-            {
+            if waiter.waker.as_ref().is_some_and(|current| current.will_wake(waker)) {
                 return None;
             }
             if let Some(replacement) = replacement.take() {
@@ -256,8 +244,7 @@ impl State {
 
     /// The time. Callers that come while the task is about to run share one look at the clock.
     fn now(&self) -> Instant {
-        self.woken_at
-            .unwrap_or_else(|| tokio::time::Instant::now().into_std())
+        self.woken_at.unwrap_or_else(|| tokio::time::Instant::now().into_std())
     }
 
     /// Whether the task has something to do and does not know it yet.

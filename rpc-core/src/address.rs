@@ -65,12 +65,9 @@ mod tests {
 
     #[test]
     fn reads_what_it_writes() {
-        for text in [
-            "tcp://127.0.0.1:0",
-            "tcp://[::1]:7000",
-            "tcp://localhost:7000",
-            "unix:///run/a.sock",
-        ] {
+        for text in
+            ["tcp://127.0.0.1:0", "tcp://[::1]:7000", "tcp://localhost:7000", "unix:///run/a.sock"]
+        {
             assert_eq!(text.parse::<Address>().expect(text).to_string(), text);
         }
     }
@@ -86,10 +83,7 @@ mod tests {
             ("http://localhost:80", "scheme is not known"),
         ] {
             let error = text.parse::<Address>().expect_err(text).to_string();
-            assert!(
-                error.contains(why) && error.contains("tcp://host:port"),
-                "{text}: {error}"
-            );
+            assert!(error.contains(why) && error.contains("tcp://host:port"), "{text}: {error}");
         }
     }
 }

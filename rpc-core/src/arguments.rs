@@ -34,10 +34,7 @@ impl<'a> Arguments<'a> {
         let mut reader = Reader::new(payload.as_slice());
         let source = if reader.at_map() {
             match reader.map_len() {
-                Ok(count) => Source::Named {
-                    entries: reader,
-                    count,
-                },
+                Ok(count) => Source::Named { entries: reader, count },
                 Err(malformed) => Source::Broken(malformed),
             }
         } else {
@@ -46,11 +43,7 @@ impl<'a> Arguments<'a> {
                 Err(malformed) => Source::Broken(malformed),
             }
         };
-        Self {
-            payload,
-            source,
-            position: 0,
-        }
+        Self { payload, source, position: 0 }
     }
 
     /// The next argument, which the method calls `name`.
@@ -66,23 +59,14 @@ impl<'a> Arguments<'a> {
             Source::Broken(malformed) => Err(*malformed),
         };
         let state = match found {
-            Ok(Some(bytes)) => State::Present {
-                bytes,
-                payload: Some(self.payload),
-            },
+            Ok(Some(bytes)) => State::Present { bytes, payload: Some(self.payload) },
             Ok(None) => State::Missing,
             Err(malformed) => {
                 self.source = Source::Broken(malformed);
                 State::Broken(malformed)
             }
         };
-        Encoded {
-            state,
-            label: Label::Argument {
-                name,
-                position: self.position,
-            },
-        }
+        Encoded { state, label: Label::Argument { name, position: self.position } }
     }
 }
 

@@ -9,12 +9,12 @@ use std::{cell::RefCell, collections::VecDeque, io::IoSlice};
 use bytes::{Buf, Bytes, BytesMut};
 
 use crate::{
-    limits::{
-        IO_BUFFER, LARGE_SEGMENT, MAX_POOLED_IO_BUFFER, POOLED_BUFFERS, POOLED_IO_BUFFERS,
-        SMALL_PAYLOAD,
-    },
+    limits::{IO_BUFFER, MAX_POOLED_IO_BUFFER, POOLED_BUFFERS, POOLED_IO_BUFFERS, SMALL_PAYLOAD},
     value::{Encoder, Piece},
 };
+
+/// An empty queue of segments with room for more is freed.
+const KEPT_SEGMENTS: usize = 64;
 
 /// Bytes on their way out.
 #[derive(Debug, Default)]
@@ -141,14 +141,11 @@ impl Buf for WriteBuffer {
             self.queue.pop_front();
         }
         self.sent += count;
-        assert!(
-            self.sent <= self.tail.len(),
-            "no more is sent than was written"
-        );
+        assert!(self.sent <= self.tail.len(), "no more is sent than was written");
         if self.sent == self.tail.len() {
             self.sent = 0;
             self.tail.clear();
-            if self.tail.capacity() > IO_BUFFER * 2 || self.queue.capacity() > LARGE_SEGMENT {
+            if self.tail.capacity() > IO_BUFFER * 2 || self.queue.capacity() > KEPT_SEGMENTS {
                 self.tail = Vec::new();
                 self.queue = VecDeque::new();
             }
@@ -190,9 +187,7 @@ pub fn give_buffer(mut buffer: Vec<u8>) {
 }
 
 fn take_io_buffer() -> Vec<u8> {
-    WRITE_BUFFERS
-        .with_borrow_mut(Vec::pop)
-        .unwrap_or_else(|| Vec::with_capacity(IO_BUFFER))
+    WRITE_BUFFERS.with_borrow_mut(Vec::pop).unwrap_or_else(|| Vec::with_capacity(IO_BUFFER))
 }
 
 fn give_io_buffer(mut buffer: Vec<u8>) {
@@ -209,24 +204,21 @@ fn give_io_buffer(mut buffer: Vec<u8>) {
 
 /// A buffer to read into, out of this thread's pool.
 pub fn take_read_buffer() -> BytesMut {
-    READ_BUFFERS
-        .with_borrow_mut(Vec::pop)
-        .unwrap_or_else(|| BytesMut::with_capacity(IO_BUFFER))
+    READ_BUFFERS.with_borrow_mut(Vec::pop).unwrap_or_else(|| BytesMut::with_capacity(IO_BUFFER))
 }
 
 /// Gives an empty read buffer back.
 pub fn give_read_buffer(mut buffer: BytesMut) {
-    // What a frame was sliced out of is shared with it and has little room left.
-    if !(IO_BUFFER..=MAX_POOLED_IO_BUFFER).contains(&buffer.capacity()) {
+    buffer.clear();
+    // Reading moved its start; what a frame was sliced out of is shared with it and cannot be had back.
+    if !buffer.try_reclaim(IO_BUFFER) || buffer.capacity() > MAX_POOLED_IO_BUFFER {
         return;
     }
-    buffer.clear();
     READ_BUFFERS.with_borrow_mut(|pool| {
         if pool.len() < POOLED_IO_BUFFERS {
             pool.push(buffer);
         }
     });
 }
-
 #[cfg(test)]
 mod tests;

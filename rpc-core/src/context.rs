@@ -87,8 +87,7 @@ impl Context {
 
     /// How long until [`deadline`](Self::deadline), zero once it passed.
     pub fn time_left(&self) -> Option<Duration> {
-        self.deadline
-            .map(|deadline| deadline.saturating_duration_since(Instant::now()))
+        self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()))
     }
 
     /// Which attempt of the call this is, from 1.
@@ -101,9 +100,7 @@ impl Context {
     /// An async handler is dropped at that moment and need not ask; a blocking one cannot be, so it should ask
     /// between its steps.
     pub fn is_cancelled(&self) -> bool {
-        self.cancellation
-            .get()
-            .is_some_and(CancellationToken::is_cancelled)
+        self.cancellation.get().is_some_and(CancellationToken::is_cancelled)
     }
 
     /// Completes when the call is over: cancelled, expired, its connection lost, or answered.

@@ -32,9 +32,7 @@ pub fn inherited() -> Inherited {
 
 /// Enters the scope of a handler, until the guard is dropped.
 pub fn enter(inherited: Inherited) -> Entered {
-    Entered {
-        before: INHERITED.replace(inherited),
-    }
+    Entered { before: INHERITED.replace(inherited) }
 }
 
 /// Restores, when dropped, what was inherited before.

@@ -18,11 +18,7 @@ pub struct Service {
 impl Service {
     /// A service.
     pub const fn new(name: &'static str, docs: &'static str, methods: &'static [Method]) -> Self {
-        Self {
-            name,
-            docs,
-            methods,
-        }
+        Self { name, docs, methods }
     }
 }
 
@@ -115,11 +111,7 @@ pub struct Argument {
 impl Argument {
     /// An argument that a caller must send.
     pub const fn new(name: &'static str, ty: &'static str) -> Self {
-        Self {
-            name,
-            ty,
-            optional: false,
-        }
+        Self { name, ty, optional: false }
     }
 
     /// Sets that a caller may leave it out.

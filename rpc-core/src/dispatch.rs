@@ -62,9 +62,7 @@ pub trait Dispatcher: Send + Sync + 'static {
     /// Runs one call of a method whose description says [`Run::Blocking`](crate::description::Run::Blocking), on
     /// this thread.
     fn blocking(&self, request: Request) -> Answer {
-        request.fail(Error::internal(
-            "the method does not run on the blocking pool",
-        ))
+        request.fail(Error::internal("the method does not run on the blocking pool"))
     }
 }
 
@@ -79,11 +77,11 @@ pub trait Session: Send {
     /// Polls the call in a slot; pending for ever where there is none.
     fn poll(&mut self, slot: usize, cx: &mut TaskContext<'_>) -> Poll<Answer>;
 
-    /// Drops the call in a slot.
-    fn clear(&mut self, slot: usize);
-
-    /// Frees the memory of the slots from `len` on, which are empty.
-    fn truncate(&mut self, len: usize);
+    /// Ends the call in a slot; whether the slot is empty now.
+    ///
+    /// A call that cannot be dropped in mid-run, such as a blocking one, is only told. Its slot wakes when it ended, and its
+    /// next poll is ready, with an answer that nobody waits for.
+    fn clear(&mut self, slot: usize) -> bool;
 }
 
 /// The [`Session`] of a method: `make` turns a request into the method's future.
@@ -92,10 +90,7 @@ where
     M: Fn(Request) -> F + Send + 'a,
     F: Future<Output = Answer> + Send + 'a,
 {
-    Box::new(Slots {
-        make,
-        places: Vec::new(),
-    })
+    Box::new(Slots { make, places: Vec::new() })
 }
 
 struct Slots<M, F> {
@@ -127,12 +122,9 @@ where
         Poll::Ready(answer)
     }
 
-    fn clear(&mut self, slot: usize) {
+    fn clear(&mut self, slot: usize) -> bool {
         self.places[slot].set(None);
-    }
-
-    fn truncate(&mut self, len: usize) {
-        self.places.truncate(len);
+        true
     }
 }
 
@@ -188,12 +180,7 @@ impl Blank {
 
     /// Makes it the request that `incoming` is, for the method with this index.
     pub fn fill(mut self, incoming: Incoming, method: u32) -> Request {
-        let Record {
-            context,
-            method: index,
-            output,
-            error,
-        } = &mut *self.0;
+        let Record { context, method: index, output, error } = &mut *self.0;
         context.payload = incoming.payload;
         context.method = incoming.method;
         context.metadata = incoming.metadata;
@@ -306,9 +293,7 @@ impl Answer {
 
 impl std::fmt::Debug for Answer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Answer")
-            .field("error", &self.0.error)
-            .finish_non_exhaustive()
+        f.debug_struct("Answer").field("error", &self.0.error).finish_non_exhaustive()
     }
 }
 

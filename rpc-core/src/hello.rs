@@ -45,11 +45,7 @@ impl Hello {
     pub(crate) fn write(&self, out: &mut Vec<u8>) {
         let absent = Self::default();
         let entries = [
-            (
-                key::MAX_CALLS,
-                u64::from(self.max_calls),
-                self.max_calls != absent.max_calls,
-            ),
+            (key::MAX_CALLS, u64::from(self.max_calls), self.max_calls != absent.max_calls),
             (
                 key::MAX_MESSAGE_SIZE,
                 self.max_message_size as u64,
@@ -87,11 +83,8 @@ impl Hello {
                     hello.max_message_size = size.clamp(ASSUMED_MESSAGE_SIZE, MAX_FRAME_SIZE);
                 }
                 key::STRUCTS => {
-                    hello.structs = if reader.unsigned()? == 1 {
-                        Structs::Compact
-                    } else {
-                        Structs::Named
-                    };
+                    hello.structs =
+                        if reader.unsigned()? == 1 { Structs::Compact } else { Structs::Named };
                 }
                 key::DEFAULT_TIMEOUT => {
                     let timeout = reader.unsigned()?;

@@ -40,18 +40,9 @@ const FLAG_APPLICATION: u64 = 2;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Message {
     /// A request, or without an id a notification.
-    Call {
-        id: Option<u32>,
-        method: Span,
-        metadata: Option<Span>,
-        payload: u32,
-    },
+    Call { id: Option<u32>, method: Span, metadata: Option<Span>, payload: u32 },
     /// A response.
-    Response {
-        id: u32,
-        error: Option<Span>,
-        payload: u32,
-    },
+    Response { id: u32, error: Option<Span>, payload: u32 },
     /// A cancel.
     Cancel { id: u32 },
     /// A ping.
@@ -75,10 +66,7 @@ impl Message {
             if elements == wanted {
                 Ok(())
             } else {
-                Err(Violation::Elements {
-                    kind,
-                    found: elements,
-                })
+                Err(Violation::Elements { kind, found: elements })
             }
         };
         let message = match u8::try_from(kind).unwrap_or(u8::MAX) {
@@ -101,23 +89,15 @@ impl Message {
                 if with_metadata {
                     skip(&mut reader, "the metadata")?;
                 }
-                Self::Response {
-                    id,
-                    error,
-                    payload: position(&reader),
-                }
+                Self::Response { id, error, payload: position(&reader) }
             }
             kind::CANCEL => {
                 expect(3)?;
-                Self::Cancel {
-                    id: id(&mut reader)?,
-                }
+                Self::Cancel { id: id(&mut reader)? }
             }
             kind::PING => {
                 expect(3)?;
-                Self::Ping {
-                    token: part("the token", reader.unsigned())?,
-                }
+                Self::Ping { token: part("the token", reader.unsigned())? }
             }
             kind::PONG => {
                 expect(3)?;
@@ -127,10 +107,7 @@ impl Message {
             kind::GO_AWAY => {
                 expect(4)?;
                 let accepted = part("the count", reader.unsigned())?;
-                Self::GoAway {
-                    accepted,
-                    error: optional(&mut reader, "the error")?,
-                }
+                Self::GoAway { accepted, error: optional(&mut reader, "the error")? }
             }
             kind::HELLO => {
                 expect(2)?;
@@ -179,36 +156,20 @@ fn call(
     let end = position(reader);
     // The name is the last thing that was read, whatever the width of its head.
     let method = end - u32::try_from(name.len()).unwrap_or(0)..end;
-    let metadata = if with_metadata {
-        Some(skip(reader, "the metadata")?)
-    } else {
-        None
-    };
-    Ok(Message::Call {
-        id,
-        method,
-        metadata,
-        payload: position(reader),
-    })
+    let metadata = if with_metadata { Some(skip(reader, "the metadata")?) } else { None };
+    Ok(Message::Call { id, method, metadata, payload: position(reader) })
 }
 
 fn id(reader: &mut Reader<'_>) -> Result<u32, Violation> {
     let id = part("the id", reader.unsigned())?;
     u32::try_from(id).map_err(|_| Violation::Malformed {
         part: "the id",
-        malformed: Malformed::Type {
-            expected: "an integer of 32 bits",
-            found: "a larger one",
-        },
+        malformed: Malformed::Type { expected: "an integer of 32 bits", found: "a larger one" },
     })
 }
 
 fn optional(reader: &mut Reader<'_>, name: &'static str) -> Result<Option<Span>, Violation> {
-    if reader.take_nil() {
-        Ok(None)
-    } else {
-        skip(reader, name).map(Some)
-    }
+    if reader.take_nil() { Ok(None) } else { skip(reader, name).map(Some) }
 }
 
 fn skip(reader: &mut Reader<'_>, name: &'static str) -> Result<Span, Violation> {
@@ -309,16 +270,8 @@ pub(crate) fn write_error(out: &mut Vec<u8>, error: &Error) {
         Some(details) => msgpack::write_bin(out, details),
         None => msgpack::write_nil(out),
     }
-    let not_started = if error.is_not_started() {
-        FLAG_NOT_STARTED
-    } else {
-        0
-    };
-    let application = if error.is_application() {
-        FLAG_APPLICATION
-    } else {
-        0
-    };
+    let not_started = if error.is_not_started() { FLAG_NOT_STARTED } else { 0 };
+    let application = if error.is_application() { FLAG_APPLICATION } else { 0 };
     msgpack::write_uint(out, not_started | application);
     if let Some(delay) = error.retry_after() {
         msgpack::write_uint(out, micros(delay));
@@ -339,15 +292,10 @@ pub(crate) fn read_error(bytes: &[u8]) -> Result<Error, Malformed> {
     let elements = reader.array_len()?;
     let code = Code::from_number(reader.unsigned()?);
     let message = reader.str()?.to_owned();
-    let details = if reader.take_nil() {
-        None
-    } else {
-        Some(reader.bin()?)
-    };
+    let details = if reader.take_nil() { None } else { Some(reader.bin()?) };
     let flags = reader.unsigned()?;
-    let mut error = Error::new(code, message)
-        .from_remote()
-        .not_started(flags & FLAG_NOT_STARTED != 0);
+    let mut error =
+        Error::new(code, message).from_remote().not_started(flags & FLAG_NOT_STARTED != 0);
     if let Some(details) = details {
         let details = bytes::Bytes::copy_from_slice(details);
         error = error.with_details(details, flags & FLAG_APPLICATION != 0);

@@ -83,10 +83,7 @@ impl Metadata {
 
     /// A view of the key/values.
     pub fn view(&self) -> MetadataRef<'_> {
-        MetadataRef {
-            entries: &self.entries,
-            count: self.count,
-        }
+        MetadataRef { entries: &self.entries, count: self.count }
     }
 
     /// Whether there are none.
@@ -105,9 +102,7 @@ impl Metadata {
             return Err(too_large(size));
         }
         if self.view().iter().any(|(key, _)| key.is_empty()) {
-            return Err(Error::invalid_argument(
-                "a metadata key is empty; give it a name",
-            ));
+            return Err(Error::invalid_argument("a metadata key is empty; give it a name"));
         }
         Ok(())
     }
@@ -195,19 +190,14 @@ impl<'a> MetadataRef<'a> {
 
     fn value(self, key: &str) -> Option<MetadataValue<'a>> {
         // The last one wins, as it does where a map is read into a table.
-        self.iter()
-            .filter(|(name, _)| *name == key)
-            .last()
-            .map(|(_, value)| value)
+        self.iter().filter(|(name, _)| *name == key).last().map(|(_, value)| value)
     }
 }
 
 impl fmt::Debug for MetadataRef<'_> {
     // Values may be secrets (tokens), so only the keys are shown.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_set()
-            .entries(self.iter().map(|(key, _)| key))
-            .finish()
+        f.debug_set().entries(self.iter().map(|(key, _)| key)).finish()
     }
 }
 
@@ -258,10 +248,7 @@ pub(crate) fn from_micros(micros: u64) -> Duration {
 pub(crate) fn read(map: &[u8]) -> Result<(Extras, MetadataRef<'_>), Malformed> {
     let mut reader = Reader::new(map);
     let count = reader.map_len()?;
-    let view = MetadataRef {
-        entries: reader.rest(),
-        count,
-    };
+    let view = MetadataRef { entries: reader.rest(), count };
     let mut extras = Extras::default();
     for _ in 0..count {
         if reader.at_str() {

@@ -93,10 +93,7 @@ pub fn write_bin(out: &mut Vec<u8>, value: &[u8]) {
 
 /// Appends the head of a byte string of this length.
 pub(crate) fn write_bin_len(out: &mut Vec<u8>, len: usize) {
-    infallible(rmp::encode::write_bin_len(
-        out,
-        u32::try_from(len).unwrap_or(u32::MAX),
-    ));
+    infallible(rmp::encode::write_bin_len(out, u32::try_from(len).unwrap_or(u32::MAX)));
 }
 
 /// Appends the head of an array.
@@ -128,10 +125,7 @@ pub struct Reader<'a> {
 impl<'a> Reader<'a> {
     /// A reader at the start of `bytes`.
     pub fn new(bytes: &'a [u8]) -> Self {
-        Self {
-            rest: bytes,
-            len: bytes.len(),
-        }
+        Self { rest: bytes, len: bytes.len() }
     }
 
     /// How many bytes have been read.
@@ -370,10 +364,7 @@ impl<'a> Reader<'a> {
         };
         self.rest = rest;
         if count > rest.len() as u64 {
-            return Err(Malformed::Count {
-                announced: count,
-                left: rest.len(),
-            });
+            return Err(Malformed::Count { announced: count, left: rest.len() });
         }
         Ok(count)
     }
@@ -382,27 +373,18 @@ impl<'a> Reader<'a> {
     fn counted(&self, len: u64, values: u64) -> Result<u32, Malformed> {
         match u32::try_from(len) {
             Ok(len) if values <= self.rest.len() as u64 => Ok(len),
-            _ => Err(Malformed::Count {
-                announced: len,
-                left: self.rest.len(),
-            }),
+            _ => Err(Malformed::Count { announced: len, left: self.rest.len() }),
         }
     }
 
     #[inline]
     fn take(&mut self, len: u64, rest: &'a [u8]) -> Result<&'a [u8], Malformed> {
-        match usize::try_from(len)
-            .ok()
-            .and_then(|len| rest.split_at_checked(len))
-        {
+        match usize::try_from(len).ok().and_then(|len| rest.split_at_checked(len)) {
             Some((taken, rest)) => {
                 self.rest = rest;
                 Ok(taken)
             }
-            None => Err(Malformed::Count {
-                announced: len,
-                left: rest.len(),
-            }),
+            None => Err(Malformed::Count { announced: len, left: rest.len() }),
         }
     }
 
@@ -416,10 +398,7 @@ impl<'a> Reader<'a> {
 
     #[cold]
     fn mismatch(&self, expected: &'static str) -> Malformed {
-        Malformed::Type {
-            expected,
-            found: self.peek().map_or("the end", type_name),
-        }
+        Malformed::Type { expected, found: self.peek().map_or("the end", type_name) }
     }
 }
 

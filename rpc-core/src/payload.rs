@@ -60,19 +60,13 @@ pub struct Payload {
 impl Payload {
     /// The payload that begins at `start` in `body`.
     pub(crate) fn new(body: Body, start: u32) -> Self {
-        debug_assert!(
-            start as usize <= body.as_slice().len(),
-            "a payload lies in its frame"
-        );
+        debug_assert!(start as usize <= body.as_slice().len(), "a payload lies in its frame");
         Self { body, start }
     }
 
     /// The payload that is nil: the answer to a call that gets none.
     pub fn nil() -> Self {
-        Self {
-            body: Body::Large(Bytes::from_static(&[0xc0])),
-            start: 0,
-        }
+        Self { body: Body::Large(Bytes::from_static(&[0xc0])), start: 0 }
     }
 
     /// The encoded bytes.

@@ -54,11 +54,7 @@ impl Encoder {
     /// An empty encoder over a buffer that is used again.
     pub fn with_buffer(mut buffer: Vec<u8>, structs: Structs) -> Self {
         buffer.clear();
-        Self {
-            buffer,
-            segments: None,
-            structs,
-        }
+        Self { buffer, segments: None, structs }
     }
 
     /// How structs are written.
@@ -94,10 +90,7 @@ impl Encoder {
             self.bin(value);
         } else {
             msgpack::write_bin_len(&mut self.buffer, value.len());
-            self.segments
-                .get_or_insert_default()
-                .0
-                .push((self.buffer.len(), value.clone()));
+            self.segments.get_or_insert_default().0.push((self.buffer.len(), value.clone()));
         }
     }
 
@@ -121,12 +114,7 @@ impl Encoder {
 
     /// The encoded size in bytes.
     pub fn len(&self) -> usize {
-        self.buffer.len()
-            + self
-                .segments()
-                .iter()
-                .map(|(_, bytes)| bytes.len())
-                .sum::<usize>()
+        self.buffer.len() + self.segments().iter().map(|(_, bytes)| bytes.len()).sum::<usize>()
     }
 
     /// Whether nothing has been encoded.
@@ -210,10 +198,7 @@ pub struct Encoded<'a> {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum State<'a> {
     /// The value's bytes, walked over and found whole, and the payload that they lie in, if any.
-    Present {
-        bytes: &'a [u8],
-        payload: Option<&'a Payload>,
-    },
+    Present { bytes: &'a [u8], payload: Option<&'a Payload> },
     /// The caller left it out.
     Missing,
     /// The bytes in front of it are not MessagePack.
@@ -252,17 +237,13 @@ impl<'a> Encoded<'a> {
     fn single(name: &'static str, bytes: &'a [u8], payload: Option<&'a Payload>) -> Self {
         let mut reader = Reader::new(bytes);
         let state = match reader.skip() {
-            Ok(_) if !reader.rest().is_empty() => State::Broken(Malformed::Type {
-                expected: "the end",
-                found: "a second value",
-            }),
+            Ok(_) if !reader.rest().is_empty() => {
+                State::Broken(Malformed::Type { expected: "the end", found: "a second value" })
+            }
             Ok(bytes) => State::Present { bytes, payload },
             Err(malformed) => State::Broken(malformed),
         };
-        Self {
-            state,
-            label: Label::Whole(name),
-        }
+        Self { state, label: Label::Whole(name) }
     }
 
     /// The value's bytes.
@@ -294,9 +275,7 @@ impl<'a> Encoded<'a> {
     ///
     /// `invalid_argument` where it is missing or not a string.
     pub fn str(self) -> Result<&'a str, Error> {
-        Reader::new(self.present()?)
-            .str()
-            .map_err(|malformed| self.wrong(malformed))
+        Reader::new(self.present()?).str().map_err(|malformed| self.wrong(malformed))
     }
 
     /// A byte string, borrowed from the payload.
@@ -305,19 +284,14 @@ impl<'a> Encoded<'a> {
     ///
     /// `invalid_argument` where it is missing or not bytes.
     pub fn bin(self) -> Result<&'a [u8], Error> {
-        Reader::new(self.present()?)
-            .bin()
-            .map_err(|malformed| self.wrong(malformed))
+        Reader::new(self.present()?).bin().map_err(|malformed| self.wrong(malformed))
     }
 
     /// A byte string as `Bytes`: a slice of a large payload, a copy out of a small one.
     fn bytes(self) -> Result<Bytes, Error> {
         let bytes = self.bin()?;
         Ok(match self.state {
-            State::Present {
-                payload: Some(payload),
-                ..
-            } => payload.slice_ref(bytes),
+            State::Present { payload: Some(payload), .. } => payload.slice_ref(bytes),
             _ => Bytes::copy_from_slice(bytes),
         })
     }
@@ -386,11 +360,7 @@ pub trait Value: Sized {
     /// `invalid_argument`, which names the value and says what is wrong with it.
     #[doc(hidden)]
     fn decode_or_else(encoded: Encoded<'_>, default: impl FnOnce() -> Self) -> Result<Self, Error> {
-        if encoded.is_missing() {
-            Ok(default())
-        } else {
-            Self::decode(encoded)
-        }
+        if encoded.is_missing() { Ok(default()) } else { Self::decode(encoded) }
     }
 }
 

@@ -48,10 +48,7 @@ fn peak<T>(run: impl FnOnce() -> T) -> (T, usize) {
 
 fn array(elements: usize, element: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
-    msgpack::write_array_len(
-        &mut out,
-        u32::try_from(elements).expect("a test's array is small"),
-    );
+    msgpack::write_array_len(&mut out, u32::try_from(elements).expect("a test's array is small"));
     out.extend(element.repeat(elements));
     out
 }
@@ -84,11 +81,7 @@ fn hostile_trees() {
     let mut highest = 0.0;
     for input in inputs {
         let (_, peak) = peak(|| Tree::decode(Encoded::whole("tree", &input)));
-        assert!(
-            peak <= 64 * input.len() + 4096,
-            "{peak} bytes for {} bytes",
-            input.len()
-        );
+        assert!(peak <= 64 * input.len() + 4096, "{peak} bytes for {} bytes", input.len());
         if input.len() > 4096 {
             highest = f64::max(highest, ratio(peak, input.len()));
         }
@@ -100,11 +93,7 @@ fn hostile_trees() {
         let input = array(elements, &[0x90]);
         let (tree, peak) = peak(|| Tree::decode(Encoded::whole("tree", &input)));
         assert_eq!(tree.expect("a tree").0.len(), elements);
-        assert!(
-            peak <= 72 * input.len() + 4096,
-            "{peak} bytes for {} bytes",
-            input.len()
-        );
+        assert!(peak <= 72 * input.len() + 4096, "{peak} bytes for {} bytes", input.len());
         moving = f64::max(moving, ratio(peak, input.len()));
     }
     println!("highest peak of a tree: {highest:.1} times its input, {moving:.1} while it moves");
@@ -122,9 +111,7 @@ fn announced_lengths() {
         (MAX_FRAME_SIZE, MAX_FRAME_SIZE),
     ] {
         let mut input = BytesMut::with_capacity(8 << 10);
-        let prefix = u32::try_from(announced)
-            .expect("a prefix can say it")
-            .to_be_bytes();
+        let prefix = u32::try_from(announced).expect("a prefix can say it").to_be_bytes();
         let ((), peak) = peak(|| {
             let mut codec = FrameCodec::new(limit);
             // The length, and then nothing for a while.
@@ -136,10 +123,7 @@ fn announced_lengths() {
                 assert!(codec.decode(&mut input).expect("no violation").is_none());
             }
         });
-        assert!(
-            peak <= READ_AHEAD + 64,
-            "{peak} bytes for the prefix {announced}"
-        );
+        assert!(peak <= READ_AHEAD + 64, "{peak} bytes for the prefix {announced}");
     }
 }
 
@@ -156,20 +140,13 @@ fn a_message_that_arrives_slowly() {
             break;
         }
         let bound = 2 * arrived + 2 * READ_AHEAD;
-        assert!(
-            input.capacity() <= bound,
-            "{} bytes for {arrived}",
-            input.capacity()
-        );
+        assert!(input.capacity() <= bound, "{} bytes for {arrived}", input.capacity());
         input.extend_from_slice(&[0; 1000][..(size - arrived).min(1000)]);
         arrived += 1000;
     }
 }
 
-fn opened() -> (
-    client::Connection<Option<Result<usize, Error>>>,
-    server::Connection,
-) {
+fn opened() -> (client::Connection<Option<Result<usize, Error>>>, server::Connection) {
     let config = server::Config::new(MAX_MESSAGE_SIZE, 1024);
     let mut server = server::Connection::new(config);
     let config = client::Config::new(MAX_MESSAGE_SIZE, None, Structs::Named);
@@ -182,10 +159,7 @@ fn opened() -> (
     assert!(matches!(received, Ok(server::Event::None)));
     let mut hello = take(server.output());
     hello.drain(..PREFACE_LEN);
-    assert!(matches!(
-        client.receive(&mut whole(&hello[4..])),
-        Ok(client::Event::None)
-    ));
+    assert!(matches!(client.receive(&mut whole(&hello[4..])), Ok(client::Event::None)));
     (client, server)
 }
 
@@ -203,20 +177,13 @@ fn answered(size: usize, calls: usize) {
     let mut codec = FrameCodec::new(MAX_MESSAGE_SIZE);
     let mut input = BytesMut::with_capacity(64 << 10);
     for _ in 0..calls {
-        let mut outgoing = client::Outgoing {
-            method: "Echo.ping",
-            ..Default::default()
-        };
+        let mut outgoing = client::Outgoing { method: "Echo.ping", ..Default::default() };
         outgoing.arguments.bin(&[7; 100]);
-        let call = client
-            .submit(&mut outgoing, None, None)
-            .expect("there is room");
+        let call = client.submit(&mut outgoing, None, None).expect("there is room");
         assert!(client.transmit(Instant::now()).is_some());
         let request = take(client.output());
         let mut reader = msgpack::Reader::new(&request[4..]);
-        let id = (reader.array_len(), reader.unsigned(), reader.unsigned())
-            .2
-            .expect("an id");
+        let id = (reader.array_len(), reader.unsigned(), reader.unsigned()).2.expect("an id");
 
         let mut response = vec![0x94, 1];
         msgpack::write_uint(&mut response, id);
@@ -224,10 +191,7 @@ fn answered(size: usize, calls: usize) {
         msgpack::write_bin(&mut response, &vec![7; size]);
         input.extend_from_slice(&u32::try_from(response.len()).expect("small").to_be_bytes());
         input.extend_from_slice(&response);
-        let mut frame = codec
-            .decode(&mut input)
-            .expect("no violation")
-            .expect("a whole frame");
+        let mut frame = codec.decode(&mut input).expect("no violation").expect("a whole frame");
         match client.receive(&mut frame) {
             Ok(client::Event::Answered(waiter, outcome)) => {
                 *waiter = Some(outcome.map(|payload| payload.as_slice().len()));
@@ -247,10 +211,7 @@ fn large_answers() {
     for size in [10, 5000, 100_000] {
         let ((), few) = peak(|| answered(size, 10));
         let ((), many) = peak(|| answered(size, 1000));
-        assert!(
-            many <= few + 4096,
-            "answers of {size} bytes: {few} bytes, then {many}"
-        );
+        assert!(many <= few + 4096, "answers of {size} bytes: {few} bytes, then {many}");
     }
 }
 
@@ -264,10 +225,7 @@ fn large_requests() {
             msgpack::write_bin(&mut request, &[7; 5000]);
             input.extend_from_slice(&u32::try_from(request.len()).expect("small").to_be_bytes());
             input.extend_from_slice(&request);
-            let mut frame = codec
-                .decode(&mut input)
-                .expect("no violation")
-                .expect("a whole frame");
+            let mut frame = codec.decode(&mut input).expect("no violation").expect("a whole frame");
             match server.receive(&mut frame, Instant::now()) {
                 Ok(server::Event::Call(key, incoming)) => {
                     server.answer(key, Err(&Error::aborted("no")));
@@ -292,9 +250,7 @@ fn floods_of_calls() {
     let before = ALLOCATOR.current_usage();
     let calls: Vec<_> = (0..20_000)
         .map(|_| {
-            client
-                .submit(&mut client::Outgoing::default(), None, None)
-                .expect("there is room")
+            client.submit(&mut client::Outgoing::default(), None, None).expect("there is room")
         })
         .collect();
     for call in calls {
@@ -314,21 +270,15 @@ fn random(state: &mut u64) -> usize {
 }
 
 fn arbitrary_bytes() {
-    const MARKERS: [u8; 12] = [
-        0x90, 0x91, 0x92, 0x94, 0x81, 0xc0, 0xdc, 0xdd, 0xdf, 0xc6, 0, 0xff,
-    ];
+    const MARKERS: [u8; 12] = [0x90, 0x91, 0x92, 0x94, 0x81, 0xc0, 0xdc, 0xdd, 0xdf, 0xc6, 0, 0xff];
     for seed in 1..=2000 {
         let mut state = seed;
         let size = 1 + random(&mut state) % 2000;
-        let input: Vec<u8> = (0..size)
-            .map(|_| MARKERS[random(&mut state) % MARKERS.len()])
-            .collect();
+        let input: Vec<u8> =
+            (0..size).map(|_| MARKERS[random(&mut state) % MARKERS.len()]).collect();
         let (_, peak_of_tree) = peak(|| drop(Tree::decode(Encoded::whole("tree", &input))));
         let bound = 64 * size + 4096;
-        assert!(
-            peak_of_tree <= bound,
-            "seed {seed}: {peak_of_tree} bytes for {size}"
-        );
+        assert!(peak_of_tree <= bound, "seed {seed}: {peak_of_tree} bytes for {size}");
 
         // Any frame at either end, behind the hellos.
         let (mut client, mut server) = opened();
@@ -337,10 +287,7 @@ fn arbitrary_bytes() {
             drop(server.receive(&mut frames.0, Instant::now()));
             drop(client.receive(&mut frames.1));
         });
-        assert!(
-            peak_of_ends <= bound,
-            "seed {seed}: {peak_of_ends} bytes for {size}"
-        );
+        assert!(peak_of_ends <= bound, "seed {seed}: {peak_of_ends} bytes for {size}");
 
         // Any stream, which may announce what it likes.
         let mut codec = FrameCodec::new(MAX_MESSAGE_SIZE);
@@ -350,9 +297,6 @@ fn arbitrary_bytes() {
                 codec.recycle(body);
             }
         });
-        assert!(
-            peak_of_codec <= bound + READ_AHEAD,
-            "seed {seed}: {peak_of_codec} bytes"
-        );
+        assert!(peak_of_codec <= bound + READ_AHEAD, "seed {seed}: {peak_of_codec} bytes");
     }
 }

@@ -28,10 +28,7 @@ struct Linked {
 enum Expression {
     Zero,
     Negative(Box<Expression>),
-    Sum {
-        left: Box<Expression>,
-        right: Box<Expression>,
-    },
+    Sum { left: Box<Expression>, right: Box<Expression> },
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -52,10 +49,7 @@ enum Tagged {
 /// Runs on a thread with the stack that Rust and Tokio give to theirs.
 fn on_two_mebibytes(run: impl FnOnce() + Send + 'static) {
     let thread = thread::Builder::new().stack_size(2 << 20).spawn(run);
-    thread
-        .expect("a thread starts")
-        .join()
-        .expect("the thread did not panic");
+    thread.expect("a thread starts").join().expect("the thread did not panic");
 }
 
 fn decode<T: Value>(bytes: &[u8]) -> Result<T, Error> {
@@ -71,10 +65,7 @@ fn nested(levels: usize, head: &[u8], core: &[u8]) -> Vec<u8> {
 fn is_too_deep<T: Value + std::fmt::Debug>(bytes: &[u8]) {
     let error = decode::<T>(bytes).expect_err("too deep");
     assert_eq!(error.kind(), Code::InvalidArgument);
-    assert!(
-        error.message().contains("deeper than 128 levels"),
-        "{error}"
-    );
+    assert!(error.message().contains("deeper than 128 levels"), "{error}");
 }
 
 const CHILDREN: &[u8] = b"\x81\xa8children";
@@ -138,10 +129,8 @@ fn what_is_encoded_as_deep_as_allowed_comes_back() {
     on_two_mebibytes(|| {
         let mut expression = Expression::Zero;
         for _ in 0..MAX_NESTING / 2 {
-            expression = Expression::Sum {
-                left: Box::new(expression),
-                right: Box::new(Expression::Zero),
-            };
+            expression =
+                Expression::Sum { left: Box::new(expression), right: Box::new(Expression::Zero) };
         }
         let mut encoder = Encoder::default();
         expression.encode(&mut encoder).expect("it encodes");
@@ -149,9 +138,7 @@ fn what_is_encoded_as_deep_as_allowed_comes_back() {
 
         let mut tagged = Tagged::Leaf;
         for _ in 0..MAX_NESTING - 1 {
-            tagged = Tagged::Node {
-                child: Box::new(tagged),
-            };
+            tagged = Tagged::Node { child: Box::new(tagged) };
         }
         let mut encoder = Encoder::default();
         tagged.encode(&mut encoder).expect("it encodes");

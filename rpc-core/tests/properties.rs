@@ -95,10 +95,7 @@ fn shape() -> impl Strategy<Value = Shape> + Clone {
         any::<f64>().prop_map(|length| Shape::Circle(Meters(length))),
         any::<(i64, u64)>().prop_map(|(from, to)| Shape::Line(from, to)),
         (".{0,20}", vec(any::<(i8, String)>(), 0..3)).prop_map(|(name, points)| {
-            let points = points
-                .into_iter()
-                .map(|(x, label)| Pair(x, label))
-                .collect();
+            let points = points.into_iter().map(|(x, label)| Pair(x, label)).collect();
             Shape::Named { name, points }
         }),
         any::<Option<char>>().prop_map(Shape::Optional),
@@ -117,25 +114,23 @@ fn record() -> impl Strategy<Value = Record> {
         any::<(u8, i16)>(),
         (any::<u32>(), 0..1_000_000_000u32),
     );
-    let leaf = leaf.prop_map(
-        |(plain, shape, list, by_name, by_number, data, tuple, duration)| {
-            let (id, flag, ratio, text) = plain;
-            Record {
-                id,
-                flag,
-                ratio,
-                text,
-                unit: Unit,
-                shape,
-                list,
-                by_name,
-                by_number,
-                data: Bytes::from(data),
-                tuple: (tuple.0, tuple.1, None),
-                duration: Duration::new(duration.0.into(), duration.1),
-            }
-        },
-    );
+    let leaf = leaf.prop_map(|(plain, shape, list, by_name, by_number, data, tuple, duration)| {
+        let (id, flag, ratio, text) = plain;
+        Record {
+            id,
+            flag,
+            ratio,
+            text,
+            unit: Unit,
+            shape,
+            list,
+            by_name,
+            by_number,
+            data: Bytes::from(data),
+            tuple: (tuple.0, tuple.1, None),
+            duration: Duration::new(duration.0.into(), duration.1),
+        }
+    });
     (leaf.clone(), proptest::option::of(leaf)).prop_map(|(mut record, child)| {
         record.tuple.2 = child.map(Box::new);
         record
@@ -158,22 +153,16 @@ fn flat() -> impl Strategy<Value = Flat> {
     ];
     let adjacent = prop_oneof![Just(Adjacent::Stop), ".{0,9}".prop_map(Adjacent::Say)];
     let rest = proptest::collection::btree_map("x_[a-z]{1,5}", any::<i64>(), 0..4);
-    (
-        ".{0,9}",
-        rest,
-        any::<Option<u8>>(),
-        tagged,
-        adjacent,
-        untagged(),
-    )
-        .prop_map(|(name, rest, later, tagged, adjacent, untagged)| Flat {
+    (".{0,9}", rest, any::<Option<u8>>(), tagged, adjacent, untagged()).prop_map(
+        |(name, rest, later, tagged, adjacent, untagged)| Flat {
             name,
             rest,
             later,
             tagged,
             adjacent,
             untagged,
-        })
+        },
+    )
 }
 
 fn encoded<T: Value>(value: &T, structs: Structs) -> Bytes {
@@ -288,10 +277,7 @@ fn frames(stream: &[u8], pieces: &[usize], limit: usize) -> (Vec<Vec<u8>>, Resul
             }
         }
         if rest.is_empty() {
-            return (
-                found,
-                codec.decode_eof(&mut input).map(|_| ()).map_err(violation),
-            );
+            return (found, codec.decode_eof(&mut input).map(|_| ()).map_err(violation));
         }
         let size = sizes.next().unwrap_or(usize::MAX).clamp(1, rest.len());
         input.extend_from_slice(&rest[..size]);
@@ -401,10 +387,7 @@ fn receive(stream: &[u8], pieces: &[usize], now: Instant) -> (Vec<String>, Optio
     let mut machine: client::Connection<()> = client::Connection::new(config);
     machine.connected();
     for _ in 0..4 {
-        let mut outgoing = client::Outgoing {
-            method: "T.m",
-            ..client::Outgoing::default()
-        };
+        let mut outgoing = client::Outgoing { method: "T.m", ..client::Outgoing::default() };
         assert!(machine.submit(&mut outgoing, None, ()).is_ok());
         assert!(machine.transmit(now).is_some());
     }
@@ -448,26 +431,13 @@ const OPENING: [u8; 15] = [0, b'R', b'P', b'C', 0, 1, 0, 0, 0, 0, 0, 3, 0x92, 14
 fn conversation(kinds: &'static [u8]) -> impl Strategy<Value = Vec<u8>> {
     let message = (prop::sample::select(kinds), 0..6u8, vec(any::<u8>(), 0..30)).prop_map(
         |(kind, id, payload)| match kind {
-            0 => [
-                &[0x94, 0, id, 0xa3, b'T', b'.', b'm'][..],
-                &payload,
-                &[0xc0],
-            ]
-            .concat(),
+            0 => [&[0x94, 0, id, 0xa3, b'T', b'.', b'm'][..], &payload, &[0xc0]].concat(),
             1 => [&[0x94, 1, id, 0xc0][..], &payload, &[0xc0]].concat(),
             2 => [&[0x93, 2, 0xa3, b'T', b'.', b'm'][..], &payload, &[0xc0]].concat(),
-            3 => [
-                &[0x95, 3, id, 0xa1, b'm', 0x82, 0, id, 0xa1, b'k', 0xa0][..],
-                &payload,
-                &[0xc0],
-            ]
-            .concat(),
-            5 => [
-                &[0x95, 5, id, 0x94, id, 0xa1, b'e', 0xc0, 1, 0x80][..],
-                &payload,
-                &[0xc0],
-            ]
-            .concat(),
+            3 => [&[0x95, 3, id, 0xa1, b'm', 0x82, 0, id, 0xa1, b'k', 0xa0][..], &payload, &[0xc0]]
+                .concat(),
+            5 => [&[0x95, 5, id, 0x94, id, 0xa1, b'e', 0xc0, 1, 0x80][..], &payload, &[0xc0]]
+                .concat(),
             13 => vec![0x94, 13, id, 0xc0, 0xc0],
             64 => [&[0x93, 64][..], &payload, &[0xc0, 0xc0]].concat(),
             kind => vec![0x93, kind, id, 0xc0],

@@ -55,20 +55,15 @@ impl Method {
 
     /// The attributes that decide whether the method exists.
     pub(crate) fn conditions(&self) -> impl Iterator<Item = &Attribute> {
-        self.item
-            .attrs
-            .iter()
-            .filter(|attribute| is_condition(attribute))
+        self.item.attrs.iter().filter(|attribute| is_condition(attribute))
     }
 
     /// The parameters that are on the wire.
     pub(crate) fn arguments(&self) -> impl Iterator<Item = &Argument> {
-        self.parameters
-            .iter()
-            .filter_map(|parameter| match parameter {
-                Parameter::Argument(argument) => Some(&**argument),
-                Parameter::Context => None,
-            })
+        self.parameters.iter().filter_map(|parameter| match parameter {
+            Parameter::Argument(argument) => Some(&**argument),
+            Parameter::Context => None,
+        })
     }
 }
 

@@ -18,10 +18,7 @@ pub(crate) fn names(service: &mut Service, literal: Option<&LitStr>, errors: &Er
         if service.name.is_empty() {
             errors.on(literal, "a service's name cannot be empty");
         } else if service.name.starts_with("rpc.") {
-            errors.on(
-                literal,
-                "names that begin with `rpc.` are kept for the framework",
-            );
+            errors.on(literal, "names that begin with `rpc.` are kept for the framework");
         }
     }
     let room = MAX_NAME.saturating_sub(service.name.len() + 1);

@@ -41,10 +41,6 @@ impl Errors {
 
     /// One `compile_error!` for each.
     pub(crate) fn into_tokens(self) -> TokenStream {
-        self.0
-            .into_inner()
-            .iter()
-            .map(syn::Error::to_compile_error)
-            .collect()
+        self.0.into_inner().iter().map(syn::Error::to_compile_error).collect()
     }
 }

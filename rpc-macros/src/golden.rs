@@ -26,12 +26,7 @@ fn expansions_are_what_was_committed() {
             fs::write(&output, &expanded).expect("the expansion can be written");
         }
         let committed = fs::read_to_string(&output).unwrap_or_default();
-        assert_eq!(
-            committed,
-            expanded,
-            "{} differs: BLESS=1 writes it anew",
-            output.display()
-        );
+        assert_eq!(committed, expanded, "{} differs: BLESS=1 writes it anew", output.display());
         seen += 1;
     }
     assert!(seen >= AT_LEAST, "{seen} traits, {AT_LEAST} expected");
@@ -50,9 +45,7 @@ fn the_stub_and_its_local_constructor_depend_on_the_facade() {
     .to_string();
     assert!(expansion.contains(":: rpc :: __client ! {"));
     assert!(expansion.contains(":: rpc :: __local ! {"));
-    let (_, behind) = expansion
-        .split_once(":: rpc :: __client ! {")
-        .expect("it was found above");
+    let (_, behind) = expansion.split_once(":: rpc :: __client ! {").expect("it was found above");
     assert!(behind.contains("struct CalcClient"));
 }
 
@@ -63,11 +56,7 @@ fn expanded(source: &str) -> String {
         unreachable!("the file begins with a trait")
     };
     let place = item.attrs.iter().position(|attribute| {
-        attribute
-            .path()
-            .segments
-            .last()
-            .is_some_and(|last| last.ident == "service")
+        attribute.path().segments.last().is_some_and(|last| last.ident == "service")
     });
     let attribute = item.attrs.remove(place.expect("the trait is a service"));
     let arguments = match attribute.meta {
@@ -88,12 +77,7 @@ fn expanded(source: &str) -> String {
             }
             item => vec![item],
         };
-        let file = File {
-            shebang: None,
-            frontmatter: None,
-            attrs: Vec::new(),
-            items,
-        };
+        let file = File { shebang: None, frontmatter: None, attrs: Vec::new(), items };
         text.push_str(&prettyplease::unparse(&file));
         text.push('\n');
     }

@@ -30,31 +30,24 @@ impl ServiceOptions {
         let mut name = None;
         let mut facade = None;
         let mut spawn = None;
-        read(
-            tokens,
-            errors,
-            "a service",
-            OF_SERVICE,
-            &mut |option, input| match option.to_string().as_str() {
-                "name" => once(&mut name, option, value(option, input)?),
-                "crate" => {
-                    let path: Path = if input.peek(Token![=]) {
-                        behind_equals(option, input)?
-                    } else {
-                        return Err(syn::Error::new(option.span(), "write `crate = path`"));
-                    };
-                    once(&mut facade, option, path)
-                }
-                "spawn" => once(&mut spawn, option, flag(option, input)?),
-                _ => Ok(false),
-            },
-        );
+        read(tokens, errors, "a service", OF_SERVICE, &mut |option, input| match option
+            .to_string()
+            .as_str()
+        {
+            "name" => once(&mut name, option, value(option, input)?),
+            "crate" => {
+                let path: Path = if input.peek(Token![=]) {
+                    behind_equals(option, input)?
+                } else {
+                    return Err(syn::Error::new(option.span(), "write `crate = path`"));
+                };
+                once(&mut facade, option, path)
+            }
+            "spawn" => once(&mut spawn, option, flag(option, input)?),
+            _ => Ok(false),
+        });
         let facade = facade.unwrap_or_else(|| syn::parse_quote!(::rpc));
-        Self {
-            name,
-            facade,
-            spawn,
-        }
+        Self { name, facade, spawn }
     }
 }
 
@@ -73,20 +66,17 @@ impl MethodOptions {
     pub(crate) fn read(attributes: &[Attribute], errors: &Errors) -> Self {
         let mut options = Self::default();
         for tokens in lists(attributes, errors, OF_METHOD) {
-            read(
-                tokens,
-                errors,
-                "a method",
-                OF_METHOD,
-                &mut |option, input| match option.to_string().as_str() {
-                    "name" => once(&mut options.name, option, value(option, input)?),
-                    "oneway" => once(&mut options.oneway, option, flag(option, input)?),
-                    "idempotent" => once(&mut options.idempotent, option, flag(option, input)?),
-                    "spawn" => once(&mut options.spawn, option, flag(option, input)?),
-                    "blocking" => once(&mut options.blocking, option, flag(option, input)?),
-                    _ => Ok(false),
-                },
-            );
+            read(tokens, errors, "a method", OF_METHOD, &mut |option, input| match option
+                .to_string()
+                .as_str()
+            {
+                "name" => once(&mut options.name, option, value(option, input)?),
+                "oneway" => once(&mut options.oneway, option, flag(option, input)?),
+                "idempotent" => once(&mut options.idempotent, option, flag(option, input)?),
+                "spawn" => once(&mut options.spawn, option, flag(option, input)?),
+                "blocking" => once(&mut options.blocking, option, flag(option, input)?),
+                _ => Ok(false),
+            });
         }
         options
     }
@@ -112,25 +102,22 @@ impl ParameterOptions {
     pub(crate) fn read(attributes: &[Attribute], errors: &Errors) -> Self {
         let mut options = Self::default();
         for tokens in lists(attributes, errors, OF_PARAMETER) {
-            read(
-                tokens,
-                errors,
-                "a parameter",
-                OF_PARAMETER,
-                &mut |option, input| match option.to_string().as_str() {
-                    "default" => {
-                        let substitute = if input.peek(Token![=]) {
-                            Substitute::Expression(Box::new(behind_equals(option, input)?))
-                        } else {
-                            flag(option, input)?;
-                            Substitute::Default
-                        };
-                        once(&mut options.default, option, (option.span(), substitute))
-                    }
-                    "context" => once(&mut options.context, option, flag(option, input)?),
-                    _ => Ok(false),
-                },
-            );
+            read(tokens, errors, "a parameter", OF_PARAMETER, &mut |option, input| match option
+                .to_string()
+                .as_str()
+            {
+                "default" => {
+                    let substitute = if input.peek(Token![=]) {
+                        Substitute::Expression(Box::new(behind_equals(option, input)?))
+                    } else {
+                        flag(option, input)?;
+                        Substitute::Default
+                    };
+                    once(&mut options.default, option, (option.span(), substitute))
+                }
+                "context" => once(&mut options.context, option, flag(option, input)?),
+                _ => Ok(false),
+            });
         }
         options
     }
@@ -148,10 +135,7 @@ fn lists(attributes: &[Attribute], errors: &Errors, known: &str) -> Vec<TokenStr
         match &attribute.meta {
             Meta::List(list) => lists.push(list.tokens.clone()),
             Meta::Path(_) | Meta::NameValue(_) => {
-                errors.on(
-                    attribute,
-                    format!("write `#[rpc(…)]` with options in it: {known}"),
-                );
+                errors.on(attribute, format!("write `#[rpc(…)]` with options in it: {known}"));
             }
         }
     }
@@ -198,10 +182,7 @@ fn one(input: ParseStream<'_>, of: &str, known: &str, apply: &mut Apply<'_>) -> 
 
 fn once<T>(place: &mut Option<T>, option: &Ident, value: T) -> syn::Result<bool> {
     if place.replace(value).is_some() {
-        return Err(syn::Error::new(
-            option.span(),
-            format!("`{option}` is given twice"),
-        ));
+        return Err(syn::Error::new(option.span(), format!("`{option}` is given twice")));
     }
     Ok(true)
 }
@@ -252,10 +233,7 @@ mod tests {
             &errors,
         );
         assert_eq!(errors.count(), 0);
-        assert_eq!(
-            options.name.map(|name| name.value()).as_deref(),
-            Some("calc.v2")
-        );
+        assert_eq!(options.name.map(|name| name.value()).as_deref(), Some("calc.v2"));
         let facade = &options.facade;
         assert_eq!(quote!(#facade).to_string(), "crate :: reexports :: rpc");
         assert!(options.spawn.is_some());

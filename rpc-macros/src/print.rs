@@ -57,9 +57,6 @@ mod tests {
             }
             struct S;
         );
-        assert_eq!(
-            laid_out(code),
-            "fn f (a : i64) {\n    let b = a;\n    b\n}\nstruct S;\n"
-        );
+        assert_eq!(laid_out(code), "fn f (a : i64) {\n    let b = a;\n    b\n}\nstruct S;\n");
     }
 }

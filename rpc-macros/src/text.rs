@@ -84,10 +84,7 @@ fn is_word(character: char) -> bool {
 }
 
 fn last_word_is_keyword(text: &str) -> bool {
-    let word = text
-        .rsplit(|character| !is_word(character))
-        .next()
-        .unwrap_or_default();
+    let word = text.rsplit(|character| !is_word(character)).next().unwrap_or_default();
     matches!(word, "mut" | "const" | "dyn" | "impl" | "as")
 }
 
@@ -116,20 +113,14 @@ pub(crate) fn of_docs(attributes: &[Attribute]) -> TokenStream {
     let literals: Option<Vec<String>> = lines
         .iter()
         .map(|line| match line {
-            Expr::Lit(ExprLit {
-                lit: Lit::Str(text),
-                ..
-            }) => Some(text.value()),
+            Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => Some(text.value()),
             _ => None,
         })
         .collect();
     match literals {
         Some(literals) => {
-            let text: Vec<&str> = literals
-                .iter()
-                .flat_map(|literal| literal.split('\n'))
-                .map(unindented)
-                .collect();
+            let text: Vec<&str> =
+                literals.iter().flat_map(|literal| literal.split('\n')).map(unindented).collect();
             let text = text.join("\n").trim().to_owned();
             quote!(#text)
         }

@@ -26,11 +26,7 @@ pub(crate) struct Connections {
 
 impl Connections {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
-        Self {
-            shared,
-            tasks: JoinSet::new(),
-            wakes: Mutex::new(Vec::new()),
-        }
+        Self { shared, tasks: JoinSet::new(), wakes: Mutex::new(Vec::new()) }
     }
 
     /// Serves a connection in a task of its own.
@@ -64,12 +60,7 @@ impl Connections {
     /// Tells every connection to finish what it has accepted and to take no more.
     pub(crate) fn drain(&mut self) {
         self.shared.drain();
-        for wakes in self
-            .wakes
-            .get_mut()
-            .unwrap_or_else(PoisonError::into_inner)
-            .drain(..)
-        {
+        for wakes in self.wakes.get_mut().unwrap_or_else(PoisonError::into_inner).drain(..) {
             if let Some(wakes) = wakes.upgrade() {
                 wakes.wake_task();
             }

@@ -30,8 +30,8 @@ use rpc_core::{
     limits::{IO_BUFFER, WRITE_HIGH_WATER},
 };
 use tokio::{
-    io::{AsyncRead, AsyncWrite},
-    time::{Instant, Sleep, sleep_until},
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    time::Instant,
 };
 use tokio_util::{
     codec::Decoder,
@@ -42,11 +42,15 @@ use crate::{
     handlers::{Ended, Handlers},
     router::Router,
     slice::Slice,
+    timer::Timer,
     wakes::Wakes,
 };
 
 /// The slots of a connection that started no call for so long are freed.
 const KEEP_SLOTS: Duration = Duration::from_secs(5);
+
+/// How long a connection that is closed in order waits for the client to close its side.
+const LINGER: Duration = Duration::from_secs(1);
 
 /// Less room than this in the read buffer is not worth a read.
 const LEAST_READ: usize = 1024;
@@ -61,12 +65,7 @@ pub(crate) struct Shared {
 
 impl Shared {
     pub(crate) fn new(router: Router, config: Config, handshake_timeout: Duration) -> Self {
-        Self {
-            router,
-            config,
-            handshake_timeout,
-            phase: AtomicU8::new(RUNNING),
-        }
+        Self { router, config, handshake_timeout, phase: AtomicU8::new(RUNNING) }
     }
 
     /// Tells the connections that they are to drain; each one must be woken to see it.
@@ -85,8 +84,10 @@ const DRAINING: u8 = 1;
 /// Why a connection ended.
 #[derive(Debug)]
 pub(crate) enum End {
-    /// The client closed it, or it was drained.
+    /// The client closed it.
     Closed,
+    /// It was drained: nothing is left to answer.
+    Drained,
     /// Its preface and hello did not come in time.
     Handshake,
     /// The transport failed.
@@ -110,9 +111,10 @@ pub(crate) async fn serve(
         input: BytesMut::new(),
         handlers: Handlers::new(&shared.router, Arc::new(peer), Arc::clone(&wakes)),
         shared: &shared,
+        wakes: &wakes,
         handshake: Some(now + shared.handshake_timeout),
         idle: None,
-        timer: None,
+        timer: Timer::default(),
     };
     let end = std::future::poll_fn(|cx| {
         wakes.register(cx.waker());
@@ -129,12 +131,12 @@ struct Driver<'a, T> {
     input: BytesMut,
     handlers: Handlers<'a>,
     shared: &'a Shared,
+    wakes: &'a Wakes,
     /// Until when preface and hello must have come; `None` once they have.
     handshake: Option<Instant>,
     /// When to look again whether the slots are used, and how many calls had been started.
     idle: Option<(Instant, u64)>,
-    /// The timer and when it fires; it is polled once each time it is set.
-    timer: Option<(Instant, Pin<Box<Sleep>>)>,
+    timer: Timer,
 }
 
 /// Why a turn stopped to read.
@@ -154,24 +156,23 @@ enum Input {
 impl<T: AsyncRead + AsyncWrite + Unpin> Driver<'_, T> {
     fn turn(&mut self, cx: &mut Context<'_>) -> Poll<End> {
         let mut slice = Slice::begin(Instant::now());
-        if self.shared.is_draining() {
-            self.machine.go_away();
-            if !self.machine.is_open() {
-                return Poll::Ready(End::Closed);
-            }
-        }
         loop {
             let handlers_over = self.poll_handlers(&mut slice);
             let input = match self.poll_input(cx, &mut slice) {
                 Ok(input) => input,
                 Err(end) => return Poll::Ready(end),
             };
-            let flushed = self.poll_flush(cx);
-            if let Poll::Ready(Err(_)) = flushed {
+            if self.shared.is_draining() {
+                if self.machine.awaits_preface() && self.input.is_empty() {
+                    return Poll::Ready(End::Drained);
+                }
+                self.machine.go_away();
+            }
+            if let Poll::Ready(Err(_)) = self.poll_flush(cx) {
                 return Poll::Ready(End::Transport);
             }
             if self.machine.is_finished() {
-                return Poll::Ready(End::Closed);
+                return Poll::Ready(End::Drained);
             }
             match input {
                 Input::Closed => return Poll::Ready(self.closed()),
@@ -179,7 +180,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<'_, T> {
                     yield_turn(cx);
                     break;
                 }
-                _ if handlers_over => {
+                _ if handlers_over || slice.has_ended() => {
                     yield_turn(cx);
                     break;
                 }
@@ -192,11 +193,21 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<'_, T> {
         self.poll_timer(cx, slice.now())
     }
 
-    /// Polls the handlers that were woken; whether the slice ended meanwhile.
+    /// Polls the handlers that were woken; whether the slice ended meanwhile. Those that are left when the output is above
+    /// high water stay listed, and are polled when it has drained.
     fn poll_handlers(&mut self, slice: &mut Slice) -> bool {
-        while let Some((slot, key, ended)) = self.handlers.poll_woken() {
+        while self.machine.output().remaining() < WRITE_HIGH_WATER {
+            let Some((slot, key, ended)) = self.handlers.poll_woken() else {
+                break;
+            };
             if let Poll::Ready(ended) = ended {
-                self.ended(slot, key, ended, true);
+                match key {
+                    Some(key) => self.ended(slot, key, ended, true),
+                    None => {
+                        self.machine.leftover_ended();
+                        self.handlers.recycle(slot, None);
+                    }
+                }
             }
             if slice.is_over() {
                 return true;
@@ -218,8 +229,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<'_, T> {
             let Some(mut frame) = self.codec.decode(&mut self.input).map_err(end)? else {
                 break;
             };
-            self.receive(&mut frame, slice.now())
-                .map_err(End::Violation)?;
+            self.receive(&mut frame, slice.now()).map_err(End::Violation)?;
             if let Frame::Whole(body) = frame {
                 self.codec.recycle(body);
             }
@@ -252,7 +262,11 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<'_, T> {
         match self.machine.receive(frame, now.into_std())? {
             Event::None | Event::GoAway(_) => {}
             Event::Call(key, incoming) => self.start(key, incoming),
-            Event::Cancel { handle } => self.handlers.cancel(handle),
+            Event::Cancel { handle } => {
+                if !self.handlers.cancel(handle) {
+                    self.machine.left_over();
+                }
+            }
         }
         if self.handshake.is_some() && self.machine.is_open() {
             self.handshake = None;
@@ -262,11 +276,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<'_, T> {
 
     fn start(&mut self, key: CallKey, incoming: Incoming) {
         let Some(number) = self.shared.router.find(incoming.method()) else {
-            let error = self
-                .shared
-                .router
-                .unknown(incoming.method())
-                .not_started(true);
+            let error = self.shared.router.unknown(incoming.method()).not_started(true);
             self.machine.answer(key, Err(&error));
             self.codec.recycle(incoming.into_body());
             return;
@@ -324,35 +334,32 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<'_, T> {
     }
 
     /// Ends what is due, and sets the timer for what is due next.
-    fn poll_timer(&mut self, cx: &mut Context<'_>, now: Instant) -> Poll<End> {
+    fn poll_timer(&mut self, cx: &mut Context<'_>, mut now: Instant) -> Poll<End> {
         loop {
             if self.handshake.is_some_and(|deadline| deadline <= now) {
                 return Poll::Ready(End::Handshake);
             }
-            let handlers = &mut self.handlers;
-            self.machine
-                .expire(now.into_std(), |slot| handlers.cancel(slot));
+            self.expire(now);
             self.free_idle_slots(now);
             let expiry = self.machine.next_deadline().map(Instant::from_std);
             let idle = self.idle.map(|(when, _)| when);
-            let Some(next) = [self.handshake, expiry, idle].into_iter().flatten().min() else {
-                self.timer = None;
-                return Poll::Pending;
-            };
-            match &mut self.timer {
-                // A timer that fires early finds nothing due and is set anew; one that is late would miss something.
-                Some((set, sleep)) if *set <= next && !sleep.is_elapsed() => return Poll::Pending,
-                Some((set, sleep)) => {
-                    *set = next;
-                    sleep.as_mut().reset(next);
-                }
-                None => self.timer = Some((next, Box::pin(sleep_until(next)))),
-            }
-            if let Some((_, sleep)) = &mut self.timer
-                && sleep.as_mut().poll(cx).is_pending()
-            {
-                return Poll::Pending;
-            }
+            let next = [self.handshake, expiry, idle].into_iter().flatten().min();
+            ready!(self.timer.poll(next, cx));
+            now = Instant::now();
+        }
+    }
+
+    fn expire(&mut self, now: Instant) {
+        let handlers = &mut self.handlers;
+        let mut leftovers = 0;
+        self.machine
+            .expire(now.into_std(), |slot| leftovers += usize::from(!handlers.cancel(slot)));
+        for _ in 0..leftovers {
+            self.machine.left_over();
+        }
+        // The answers go out with the next turn.
+        if self.machine.output().has_remaining() {
+            self.wakes.wake_task();
         }
     }
 
@@ -365,6 +372,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<'_, T> {
                 if before == started && self.machine.in_flight() == 0 {
                     self.handlers.free_slots();
                     self.codec.free_buffers();
+                    self.machine.shrink();
                     self.idle = None;
                 } else {
                     self.idle = Some((now + KEEP_SLOTS, started));
@@ -381,23 +389,36 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<'_, T> {
         }
     }
 
-    /// Tells the client why, as far as it takes it at once, and closes.
+    /// Sends what is left, and closes in order where the client may still be sending: it would lose answers that it has not
+    /// read if bytes that arrived were thrown away with the socket.
     async fn close(mut self, end: End) -> End {
         // Handlers that are left are dropped before anything is waited for.
         drop(self.handlers);
-        if let End::Violation(violation) = &end {
-            self.machine.violated(violation);
-            let output = self.machine.output();
-            let farewell = std::future::poll_fn(|cx| {
-                while output.has_remaining() {
-                    if ready!(poll_write_buf(Pin::new(&mut self.transport), cx, output))? == 0 {
-                        break;
-                    }
-                }
-                Pin::new(&mut self.transport).poll_shutdown(cx)
-            });
-            let _ = tokio::time::timeout(Duration::from_secs(1), farewell).await;
+        match &end {
+            End::Violation(violation) => self.machine.violated(violation),
+            End::Drained => {}
+            End::Closed | End::Handshake | End::Transport => return end,
         }
+        let output = self.machine.output();
+        let transport = &mut self.transport;
+        let farewell = std::future::poll_fn(|cx| {
+            while output.has_remaining() {
+                if ready!(poll_write_buf(Pin::new(&mut *transport), cx, output))? == 0 {
+                    break;
+                }
+            }
+            ready!(Pin::new(&mut *transport).poll_shutdown(cx))?;
+            let mut discarded = [0; 1024];
+            loop {
+                let mut buffer = ReadBuf::new(&mut discarded);
+                ready!(Pin::new(&mut *transport).poll_read(cx, &mut buffer))?;
+                if buffer.filled().is_empty() {
+                    return Poll::Ready(io::Result::Ok(()));
+                }
+            }
+        });
+        // A client that does not close on its side in time is not waited for.
+        let _ = tokio::time::timeout(LINGER, farewell).await;
         end
     }
 }

@@ -35,8 +35,18 @@ struct Slot {
     wake: Arc<SlotWake>,
     waker: Waker,
     blank: Option<Blank>,
-    /// The call that runs in it, if one is pending.
-    pending: Option<(CallKey, Inherited)>,
+    occupant: Occupant,
+}
+
+/// What runs in a slot.
+#[derive(Clone, Copy)]
+enum Occupant {
+    /// Nothing, or a call that is at its first poll.
+    None,
+    /// A call that is pending.
+    Call(CallKey, Inherited),
+    /// A call that was answered, and whose handler cannot be dropped in mid-run.
+    Leftover,
 }
 
 /// One method that this connection has called.
@@ -88,31 +98,21 @@ impl<'a> Handlers<'a> {
     pub(crate) fn start(&mut self, number: u32, incoming: Incoming) -> (u32, Poll<Ended>) {
         let inherited = Inherited::new(incoming.deadline());
         let slot = self.free_slot(number);
-        let Slot {
-            place,
-            waker,
-            blank,
-            ..
-        } = &mut self.slots[slot as usize];
-        let blank = blank
-            .take()
-            .unwrap_or_else(|| Blank::new(Arc::clone(&self.peer)));
+        let Slot { place, waker, blank, .. } = &mut self.slots[slot as usize];
+        let blank = blank.take().unwrap_or_else(|| Blank::new(Arc::clone(&self.peer)));
         let request = blank.fill(incoming, self.router.route(number).method);
         self.started += 1;
         let session = session(&mut self.methods, number);
-        (
-            slot,
-            guarded(session, *place, waker, inherited, Some(request)),
-        )
+        (slot, guarded(session, *place, waker, inherited, Some(request)))
     }
 
     /// Notes that the call in `slot` is pending.
     pub(crate) fn keep(&mut self, slot: u32, key: CallKey, inherited: Inherited) {
-        self.slots[slot as usize].pending = Some((key, inherited));
+        self.slots[slot as usize].occupant = Occupant::Call(key, inherited);
     }
 
-    /// Polls the next handler that was woken and returns its call if it ended; `None` when there is no other.
-    pub(crate) fn poll_woken(&mut self) -> Option<(u32, CallKey, Poll<Ended>)> {
+    /// Polls the next handler that was woken; `None` when there is no other. A leftover has no call.
+    pub(crate) fn poll_woken(&mut self) -> Option<(u32, Option<CallKey>, Poll<Ended>)> {
         loop {
             if self.polled == self.woken.len() {
                 self.woken.clear();
@@ -125,45 +125,43 @@ impl<'a> Handlers<'a> {
             let slot = self.woken[self.polled];
             self.polled += 1;
             // A slot may be woken after it was freed, even after the slab was emptied.
-            let Some(Slot {
-                method,
-                place,
-                wake,
-                waker,
-                pending,
-                ..
-            }) = self.slots.get(slot as usize)
+            let Some(Slot { method, place, wake, waker, occupant, .. }) =
+                self.slots.get(slot as usize)
             else {
                 continue;
             };
             wake.unlist();
-            if let Some((key, inherited)) = *pending {
-                let session = session(&mut self.methods, *method);
-                return Some((slot, key, guarded(session, *place, waker, inherited, None)));
-            }
+            let (key, inherited) = match *occupant {
+                Occupant::None => continue,
+                Occupant::Call(key, inherited) => (Some(key), inherited),
+                Occupant::Leftover => (None, Inherited::default()),
+            };
+            let session = session(&mut self.methods, *method);
+            return Some((slot, key, guarded(session, *place, waker, inherited, None)));
         }
     }
 
     /// Makes the slot of a call that ended free, with the record that it used.
     pub(crate) fn recycle(&mut self, slot: u32, blank: Option<Blank>) {
-        let Slot {
-            method,
-            blank: place,
-            pending,
-            ..
-        } = &mut self.slots[slot as usize];
+        let Slot { method, blank: place, occupant, .. } = &mut self.slots[slot as usize];
         *place = blank;
-        *pending = None;
+        *occupant = Occupant::None;
         if let Some(method) = &mut self.methods[*method as usize] {
             method.free.push(slot);
         }
     }
 
-    /// Drops the handler in `slot`.
-    pub(crate) fn cancel(&mut self, slot: u32) {
+    /// Drops the handler in `slot`; whether it is gone. One that cannot be dropped comes back from
+    /// [`poll_woken`](Self::poll_woken) when it has ended.
+    pub(crate) fn cancel(&mut self, slot: u32) -> bool {
         let Slot { method, place, .. } = self.slots[slot as usize];
-        clear(session(&mut self.methods, method), place);
-        self.recycle(slot, None);
+        let is_gone = clear(session(&mut self.methods, method), place);
+        if is_gone {
+            self.recycle(slot, None);
+        } else {
+            self.slots[slot as usize].occupant = Occupant::Leftover;
+        }
+        is_gone
     }
 
     /// How many calls were started.
@@ -176,14 +174,14 @@ impl<'a> Handlers<'a> {
         !self.slots.is_empty()
     }
 
-    /// Frees all slots. No call may be pending.
+    /// Frees all slots, if nothing runs in them.
     pub(crate) fn free_slots(&mut self) {
-        debug_assert!(
-            self.slots.iter().all(|slot| slot.pending.is_none()),
-            "free slots run nothing"
-        );
-        self.methods = Vec::new();
-        self.slots = Vec::new();
+        if self.slots.iter().all(|slot| matches!(slot.occupant, Occupant::None)) {
+            self.methods = Vec::new();
+            self.slots = Vec::new();
+            self.woken = Vec::new();
+            self.wakes.shrink();
+        }
     }
 
     fn free_slot(&mut self, number: u32) -> u32 {
@@ -198,16 +196,12 @@ impl<'a> Handlers<'a> {
                 Run::Blocking => Box::new(Tasks::new(&route.dispatcher, Pool::Blocking)),
                 _ => route.dispatcher.session(route.method),
             };
-            Method {
-                session,
-                free: Vec::new(),
-                places: 0,
-            }
+            Method { session, free: Vec::new(), places: 0 }
         });
         if let Some(slot) = method.free.pop() {
             return slot;
         }
-        // Bounded by the calls in flight, which the machine has checked.
+        // Bounded by the calls in flight, which the machine has checked, times the methods: idle slots are freed.
         let slot = u32::try_from(self.slots.len()).unwrap_or(u32::MAX);
         let wake = SlotWake::new(slot, &self.wakes);
         let waker = Waker::from(Arc::clone(&wake));
@@ -217,7 +211,7 @@ impl<'a> Handlers<'a> {
             wake,
             waker,
             blank: None,
-            pending: None,
+            occupant: Occupant::None,
         });
         method.places += 1;
         slot
@@ -227,14 +221,8 @@ impl<'a> Handlers<'a> {
 impl Drop for Handlers<'_> {
     // The connection is gone: each pending handler is dropped, and one that panics there does not keep the others.
     fn drop(&mut self) {
-        for Slot {
-            method,
-            place,
-            pending,
-            ..
-        } in &self.slots
-        {
-            if pending.is_some() {
+        for Slot { method, place, occupant, .. } in &self.slots {
+            if let Occupant::Call(..) = occupant {
                 clear(session(&mut self.methods, *method), *place);
             }
         }
@@ -275,7 +263,8 @@ fn guarded(
     }
 }
 
-fn clear(session: &mut (dyn Session + '_), place: usize) {
+/// Clears a place; whether it is empty now.
+fn clear(session: &mut (dyn Session + '_), place: usize) -> bool {
     // The panic hook has printed what a destructor panics with; the place is empty afterwards all the same.
-    let _ = catch_unwind(AssertUnwindSafe(|| session.clear(place)));
+    catch_unwind(AssertUnwindSafe(|| session.clear(place))).unwrap_or(true)
 }

@@ -12,6 +12,7 @@ mod router;
 mod server;
 mod slice;
 mod tasks;
+mod timer;
 mod wakes;
 
 pub use listener::Listener;

@@ -62,9 +62,9 @@ impl Listener {
                 .with_source(error)
         };
         match &self.0 {
-            Kind::Tcp(listener) => Ok(Address::Tcp(
-                listener.local_addr().map_err(unknown)?.to_string(),
-            )),
+            Kind::Tcp(listener) => {
+                Ok(Address::Tcp(listener.local_addr().map_err(unknown)?.to_string()))
+            }
             Kind::Unix(listener) => {
                 let address = listener.local_addr().map_err(unknown)?;
                 let path = address
@@ -84,14 +84,13 @@ impl Listener {
         match &self.0 {
             Kind::Tcp(listener) => {
                 let (stream, address) = listener.accept().await?;
-                // Frames are written whole: there is nothing to wait for.
-                stream.set_nodelay(true)?;
+                // Frames are written whole: there is nothing to wait for. A socket that is gone already fails at its first read.
+                let _ = stream.set_nodelay(true);
                 Ok(Accepted::Tcp(stream, address))
             }
-            Kind::Unix(listener) => listener
-                .accept()
-                .await
-                .map(|(stream, _)| Accepted::Unix(stream)),
+            Kind::Unix(listener) => {
+                listener.accept().await.map(|(stream, _)| Accepted::Unix(stream))
+            }
         }
     }
 }
@@ -112,9 +111,7 @@ impl TryFrom<std::net::TcpListener> for Listener {
     type Error = Error;
 
     fn try_from(listener: std::net::TcpListener) -> Result<Self, Error> {
-        let adopted = listener
-            .set_nonblocking(true)
-            .and_then(|()| TcpListener::from_std(listener));
+        let adopted = listener.set_nonblocking(true).and_then(|()| TcpListener::from_std(listener));
         adopted.map(Self::from).map_err(unusable)
     }
 }
@@ -123,9 +120,8 @@ impl TryFrom<std::os::unix::net::UnixListener> for Listener {
     type Error = Error;
 
     fn try_from(listener: std::os::unix::net::UnixListener) -> Result<Self, Error> {
-        let adopted = listener
-            .set_nonblocking(true)
-            .and_then(|()| UnixListener::from_std(listener));
+        let adopted =
+            listener.set_nonblocking(true).and_then(|()| UnixListener::from_std(listener));
         adopted.map(Self::from).map_err(unusable)
     }
 }

@@ -28,11 +28,8 @@ impl Router {
     ///
     /// `already_exists` where two services, or two methods of one, have the same name.
     pub(crate) fn new(dispatchers: Vec<Arc<dyn Dispatcher>>) -> Result<Self, Error> {
-        let mut router = Self {
-            routes: Vec::new(),
-            names: FxHashMap::default(),
-            services: Vec::new(),
-        };
+        let mut router =
+            Self { routes: Vec::new(), names: FxHashMap::default(), services: Vec::new() };
         for dispatcher in dispatchers {
             let service = dispatcher.description();
             if router.services.contains(&service.name) {
@@ -45,14 +42,8 @@ impl Router {
             for (index, method) in (0..).zip(service.methods) {
                 let name = format!("{}.{}", service.name, method.name);
                 let number = u32::try_from(router.routes.len()).unwrap_or(u32::MAX);
-                if router
-                    .names
-                    .insert(name.clone().into_bytes(), number)
-                    .is_some()
-                {
-                    return Err(Error::already_exists(format!(
-                        "two methods are named \"{name}\""
-                    )));
+                if router.names.insert(name.clone().into_bytes(), number).is_some() {
+                    return Err(Error::already_exists(format!("two methods are named \"{name}\"")));
                 }
                 router.routes.push(Route {
                     dispatcher: Arc::clone(&dispatcher),

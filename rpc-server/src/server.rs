@@ -5,7 +5,7 @@
 //! [`ShutdownHandle`]: no new connections, a go-away to each client, the accepted calls finished, the rest dropped after
 //! the drain timeout. No signal handler is installed here.
 
-use std::{future::poll_fn, pin::pin, sync::Arc, task::Poll, time::Duration};
+use std::{future::poll_fn, io, pin::pin, sync::Arc, task::Poll, time::Duration};
 
 use rpc_core::{Address, Dispatcher, Error, Peer, connection::server::Config, limits};
 use tokio::time::Instant;
@@ -157,11 +157,8 @@ impl Server {
         {
             let mut signal = pin!(signal);
             let mut shutdown = pin!(self.shutdown.cancelled());
-            let mut accepting = pin!(accept(
-                &self.listener,
-                &mut connections,
-                self.max_connections
-            ));
+            let mut accepting =
+                pin!(accept(&self.listener, &mut connections, self.max_connections));
             poll_fn(|cx| {
                 if signal.as_mut().poll(cx).is_ready() || shutdown.as_mut().poll(cx).is_ready() {
                     return Poll::Ready(());
@@ -201,6 +198,8 @@ async fn accept(
         match accepted {
             Ok(Accepted::Tcp(stream, address)) => connections.spawn(stream, Peer::Tcp(address)),
             Ok(Accepted::Unix(stream)) => connections.spawn(stream, Peer::Unix),
+            // The connection was gone before it was accepted.
+            Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => continue,
             Err(_) => {
                 pause = pause_after_error(pause);
                 tokio::time::sleep(pause).await;
@@ -229,11 +228,7 @@ async fn drain(connections: &mut Connections, timeout: Duration) {
 
 impl std::fmt::Debug for Server {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let services: Vec<_> = self
-            .dispatchers
-            .iter()
-            .map(|d| d.description().name)
-            .collect();
+        let services: Vec<_> = self.dispatchers.iter().map(|d| d.description().name).collect();
         f.debug_struct("Server")
             .field("listener", &self.listener)
             .field("services", &services)
@@ -282,11 +277,7 @@ pub async fn shutdown_signal() {
     let mut terminate = signal(SignalKind::terminate()).expect("SIGTERM can be caught");
     poll_fn(|cx| {
         let either = interrupt.poll_recv(cx).is_ready() || terminate.poll_recv(cx).is_ready();
-        if either {
-            Poll::Ready(())
-        } else {
-            Poll::Pending
-        }
+        if either { Poll::Ready(()) } else { Poll::Pending }
     })
     .await;
 }

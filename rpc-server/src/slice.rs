@@ -27,13 +27,7 @@ pub(crate) struct Slice {
 
 impl Slice {
     pub(crate) fn begin(now: Instant) -> Self {
-        Self {
-            start: now,
-            last: now,
-            flushed: now,
-            interval: 1,
-            left: 1,
-        }
+        Self { start: now, last: now, flushed: now, interval: 1, left: 1 }
     }
 
     /// Counts one frame or handler; whether it was the last of the slice.
@@ -51,7 +45,12 @@ impl Slice {
         };
         self.left = self.interval;
         self.last = now;
-        now.duration_since(self.start) >= SLICE || !has_budget_remaining()
+        self.has_ended()
+    }
+
+    /// Whether the slice is over, as of the last look at the clock, or the runtime's budget is used up.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.last.duration_since(self.start) >= SLICE || !has_budget_remaining()
     }
 
     /// Whether answers have waited long enough to be sent; the next ones wait anew.

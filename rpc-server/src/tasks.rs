@@ -2,7 +2,7 @@
 //!
 //! Both are sessions like any other, whose slots hold a task's handle instead of a future. The task enters the call's scope
 //! itself. Clearing a slot aborts its task, which drops the handler; a blocking call cannot be aborted once it runs, so
-//! its context says that it is cancelled. A panic comes out of the handle and is raised again where every handler's is caught.
+//! its context says that it is cancelled, and its slot stays taken until it has ended. A panic comes out of the handle and is raised again where every handler's is caught.
 
 use std::{
     panic::resume_unwind,
@@ -33,11 +33,7 @@ pub(crate) struct Tasks {
 
 impl Tasks {
     pub(crate) fn new(dispatcher: &Arc<dyn Dispatcher>, pool: Pool) -> Self {
-        Self {
-            dispatcher: Arc::clone(dispatcher),
-            pool,
-            places: Vec::new(),
-        }
+        Self { dispatcher: Arc::clone(dispatcher), pool, places: Vec::new() }
     }
 
     fn begin(&self, request: Request) -> Task {
@@ -50,10 +46,7 @@ impl Tasks {
                     let _scope = current::enter(inherited);
                     handler.as_mut().poll(cx)
                 });
-                Task {
-                    handle: tokio::spawn(scoped),
-                    token: None,
-                }
+                Task { handle: tokio::spawn(scoped), token: None }
             }
             Pool::Blocking => {
                 let token = request.context().token().clone();
@@ -61,10 +54,7 @@ impl Tasks {
                     let _scope = current::enter(inherited);
                     dispatcher.blocking(request)
                 });
-                Task {
-                    handle,
-                    token: Some(token),
-                }
+                Task { handle, token: Some(token) }
             }
         }
     }
@@ -88,12 +78,19 @@ impl Session for Tasks {
         Poll::Ready(result.unwrap_or_else(|error| raise(error)))
     }
 
-    fn clear(&mut self, slot: usize) {
-        self.places[slot] = None;
-    }
-
-    fn truncate(&mut self, len: usize) {
-        self.places.truncate(len);
+    fn clear(&mut self, slot: usize) -> bool {
+        match &self.places[slot] {
+            // The thread runs on, and the slot with it: what cannot be stopped counts as in flight until it ends.
+            Some(Task { handle, token: Some(token) }) => {
+                token.cancel();
+                handle.abort();
+                false
+            }
+            _ => {
+                self.places[slot] = None;
+                true
+            }
+        }
     }
 }
 
@@ -101,9 +98,9 @@ fn raise(error: JoinError) -> Answer {
     match error.try_into_panic() {
         Ok(panic) => resume_unwind(panic),
         // The runtime that runs the task shuts down, and this connection's task with it.
-        Err(error) => resume_unwind(Box::new(
-            Error::unavailable("the runtime shuts down").with_source(error),
-        )),
+        Err(error) => {
+            resume_unwind(Box::new(Error::unavailable("the runtime shuts down").with_source(error)))
+        }
     }
 }
 

@@ -34,12 +34,14 @@ impl Wakes {
         self.task.wake();
     }
 
+    /// Frees the memory of the list.
+    pub(crate) fn shrink(&self) {
+        self.woken.lock().unwrap_or_else(PoisonError::into_inner).shrink_to_fit();
+    }
+
     /// Exchanges the list for an empty one.
     pub(crate) fn swap(&self, list: &mut Vec<u32>) {
-        mem::swap(
-            &mut *self.woken.lock().unwrap_or_else(PoisonError::into_inner),
-            list,
-        );
+        mem::swap(&mut *self.woken.lock().unwrap_or_else(PoisonError::into_inner), list);
     }
 }
 
@@ -52,16 +54,15 @@ pub(crate) struct SlotWake {
 
 impl SlotWake {
     pub(crate) fn new(slot: u32, wakes: &Arc<Wakes>) -> Arc<Self> {
-        Arc::new(Self {
-            slot,
-            is_listed: AtomicBool::new(false),
-            wakes: Arc::clone(wakes),
-        })
+        Arc::new(Self { slot, is_listed: AtomicBool::new(false), wakes: Arc::clone(wakes) })
     }
 
     /// The slot is about to be polled: the next wake lists it again.
+    ///
+    /// An exchange, not a store: a store could become visible after the poll's own loads, and a wake between the two would
+    /// be lost.
     pub(crate) fn unlist(&self) {
-        self.is_listed.store(false, Ordering::Release);
+        self.is_listed.swap(false, Ordering::AcqRel);
     }
 }
 
@@ -72,11 +73,7 @@ impl Wake for SlotWake {
 
     fn wake_by_ref(self: &Arc<Self>) {
         if !self.is_listed.swap(true, Ordering::AcqRel) {
-            self.wakes
-                .woken
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .push(self.slot);
+            self.wakes.woken.lock().unwrap_or_else(PoisonError::into_inner).push(self.slot);
             self.wakes.task.wake();
         }
     }

@@ -107,10 +107,7 @@ impl Server {
 
     /// What the stream's end means here.
     pub(crate) fn end(&mut self) -> Result<(), Violation> {
-        self.codec
-            .decode_eof(&mut self.input)
-            .map(|_| ())
-            .map_err(violation)
+        self.codec.decode_eof(&mut self.input).map(|_| ()).map_err(violation)
     }
 
     /// What was written since this was asked last.
@@ -149,11 +146,8 @@ impl Client {
     pub(crate) fn opened(config: client::Config, server: server::Config) -> Self {
         let mut end = Self::connected(config);
         let mut other = Server::new(server);
-        other
-            .feed(&end.written())
-            .expect("a client's opening is right");
-        end.feed(&other.written())
-            .expect("a server's opening is right");
+        other.feed(&end.written()).expect("a client's opening is right");
+        end.feed(&other.written()).expect("a server's opening is right");
         assert!(end.machine.is_open());
         end
     }
@@ -171,9 +165,7 @@ impl Client {
         mut outgoing: client::Outgoing,
         deadline: Option<Instant>,
     ) -> client::CallRef {
-        self.machine
-            .submit(&mut outgoing, deadline, None)
-            .expect("there is room for the call")
+        self.machine.submit(&mut outgoing, deadline, None).expect("there is room for the call")
     }
 
     /// Sends what may be sent.
@@ -212,21 +204,14 @@ impl Client {
 
     /// The outcome of a call that has ended.
     pub(crate) fn outcome(&mut self, call: client::CallRef) -> Result<Payload, Error> {
-        let outcome = self
-            .machine
-            .waiter(call)
-            .take()
-            .expect("the call has ended");
+        let outcome = self.machine.waiter(call).take().expect("the call has ended");
         self.machine.release(call);
         outcome
     }
 
     /// What the stream's end means here.
     pub(crate) fn end(&mut self) -> Result<(), Violation> {
-        self.codec
-            .decode_eof(&mut self.input)
-            .map(|_| ())
-            .map_err(violation)
+        self.codec.decode_eof(&mut self.input).map(|_| ()).map_err(violation)
     }
 
     /// What was written since this was asked last.
@@ -239,11 +224,7 @@ impl Client {
 pub(crate) fn call(method: &'static str, arguments: impl FnOnce(&mut Encoder)) -> client::Outgoing {
     let mut encoder = Encoder::default();
     arguments(&mut encoder);
-    client::Outgoing {
-        method,
-        arguments: encoder,
-        ..client::Outgoing::default()
-    }
+    client::Outgoing { method, arguments: encoder, ..client::Outgoing::default() }
 }
 
 /// A call of `Echo.ping` with an argument of so many bytes.
@@ -277,12 +258,7 @@ pub(crate) struct Refusal {
 /// The only frame in `bytes`, which is a response with an error.
 pub(crate) fn refusal(bytes: &[u8]) -> Refusal {
     let mut reader = Reader::new(&bytes[4..]);
-    assert_eq!(
-        bytes[..4],
-        u32::try_from(bytes.len() - 4)
-            .expect("a small frame")
-            .to_be_bytes()
-    );
+    assert_eq!(bytes[..4], u32::try_from(bytes.len() - 4).expect("a small frame").to_be_bytes());
     assert_eq!(reader.array_len(), Ok(4));
     assert_eq!(reader.unsigned(), Ok(1), "a response");
     let id = reader.unsigned().expect("an id");
@@ -291,16 +267,8 @@ pub(crate) fn refusal(bytes: &[u8]) -> Refusal {
     let message = reader.str().expect("a message").to_owned();
     assert!(reader.take_nil(), "no details");
     let flags = reader.unsigned().expect("flags");
-    assert!(
-        reader.take_nil() && reader.rest().is_empty(),
-        "nil in the place of the result"
-    );
-    Refusal {
-        id,
-        code,
-        message,
-        flags,
-    }
+    assert!(reader.take_nil() && reader.rest().is_empty(), "nil in the place of the result");
+    Refusal { id, code, message, flags }
 }
 
 fn violation(error: FrameError) -> Violation {

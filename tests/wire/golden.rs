@@ -43,9 +43,7 @@ fn examples() -> Vec<(&'static str, Vec<u8>)> {
     let mut examples = Vec::new();
     let mut blocks = PROTOCOL.split("```hex ").skip(1);
     for block in &mut blocks {
-        let (name, rest) = block
-            .split_once('\n')
-            .expect("a name stands in a line of its own");
+        let (name, rest) = block.split_once('\n').expect("a name stands in a line of its own");
         let (digits, _) = rest.split_once("```").expect("a block ends");
         let bytes = digits
             .split_whitespace()
@@ -68,11 +66,7 @@ fn every_example_is_what_the_code_writes_and_reads() {
 fn every_check_has_an_example() {
     let examples: Vec<&str> = examples().iter().map(|(name, _)| *name).collect();
     let checks: Vec<&str> = CHECKS.iter().map(|(name, _)| *name).collect();
-    let names = |list: &[&str]| {
-        list.iter()
-            .map(|name| (*name).to_owned())
-            .collect::<BTreeSet<_>>()
-    };
+    let names = |list: &[&str]| list.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<_>>();
     assert_eq!(names(&examples), names(&checks));
     assert_eq!(examples.len(), checks.len(), "no name stands twice");
 }
@@ -93,17 +87,8 @@ fn every_message_type_has_an_example() {
 
 #[track_caller]
 fn same(written: &[u8], example: &[u8]) {
-    let hex = |bytes: &[u8]| {
-        bytes
-            .iter()
-            .map(|byte| format!("{byte:02x} "))
-            .collect::<String>()
-    };
-    assert_eq!(
-        hex(written),
-        hex(example),
-        "left: what the code writes; right: the document"
-    );
+    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x} ")).collect::<String>();
+    assert_eq!(hex(written), hex(example), "left: what the code writes; right: the document");
 }
 
 fn client_config() -> client::Config {
@@ -143,25 +128,16 @@ fn the_preface(example: &[u8]) {
     assert!(bytes.is_empty());
     let mut server = Server::new(server_config());
     server.feed(example).expect("a right preface");
-    assert_eq!(
-        server.written()[..8],
-        *example,
-        "the server answers with its own"
-    );
+    assert_eq!(server.written()[..8], *example, "the server answers with its own");
 }
 
 fn hello_of_a_client(example: &[u8]) {
     let config = client::Config::new(16 << 20, Some(Duration::from_secs(30)), Structs::Named);
     same(&Client::connected(config).written()[8..], example);
     let mut server = Server::new(server_config());
-    server
-        .feed(&[&PREFACE, example].concat())
-        .expect("a right opening");
+    server.feed(&[&PREFACE, example].concat()).expect("a right opening");
     assert!(server.machine.is_open());
-    assert_eq!(
-        server.machine.default_timeout(),
-        Some(Duration::from_secs(30))
-    );
+    assert_eq!(server.machine.default_timeout(), Some(Duration::from_secs(30)));
     assert_eq!(server.machine.structs(), Structs::Named);
 }
 
@@ -170,18 +146,12 @@ fn hello_of_a_server(example: &[u8]) {
     server.feed(&PREFACE).expect("a right preface");
     same(&server.written()[8..], example);
     let mut client = Client::connected(client_config());
-    client
-        .feed(&[&PREFACE, example].concat())
-        .expect("a right opening");
+    client.feed(&[&PREFACE, example].concat()).expect("a right opening");
     assert!(client.machine.is_open());
     for _ in 0..1025 {
         client.send(ping(0));
     }
-    assert_eq!(
-        client.machine.in_flight(),
-        1024,
-        "the limit that the hello announced"
-    );
+    assert_eq!(client.machine.in_flight(), 1024, "the limit that the hello announced");
 }
 
 fn request(example: &[u8]) {
@@ -196,10 +166,7 @@ fn request(example: &[u8]) {
     assert_eq!(request.context().deadline(), None);
     assert_eq!(request.context().attempt(), 1);
     assert!(request.context().metadata().is_empty());
-    assert_eq!(
-        request.arguments().take("data").bin().expect("bytes"),
-        b"hi"
-    );
+    assert_eq!(request.arguments().take("data").bin().expect("bytes"), b"hi");
     server.machine.answer(key, Err(&Error::aborted("no")));
     assert_eq!(server.written()[6], 7, "the answer is to this request");
 }
@@ -214,9 +181,7 @@ fn response(example: &[u8]) {
     server.machine.answer(key, answer.outcome());
     same(&server.written(), example);
 
-    client
-        .feed(example)
-        .expect("an answer to an outstanding call");
+    client.feed(example).expect("an answer to an outstanding call");
     assert_eq!(answer_of(&mut client, call), b"hi");
     assert_eq!(client.machine.in_flight(), 7);
 }
@@ -229,10 +194,7 @@ fn notification(example: &[u8]) {
     });
     log.oneway = true;
     let call = client.send(log);
-    assert!(
-        client.outcome(call).is_ok(),
-        "a one-way call ends when it is written"
-    );
+    assert!(client.outcome(call).is_ok(), "a one-way call ends when it is written");
     same(&client.written(), example);
 
     let mut server = Server::opened(server_config());
@@ -248,10 +210,7 @@ fn cancel(example: &[u8]) {
     let mut client = client_at_seven();
     let call = client.send(hi());
     let request = client.written();
-    assert!(
-        client.machine.cancel(call).is_none(),
-        "the call stays outstanding"
-    );
+    assert!(client.machine.cancel(call).is_none(), "the call stays outstanding");
     same(&client.written(), example);
     assert_eq!(client.machine.in_flight(), 8);
 
@@ -261,18 +220,11 @@ fn cancel(example: &[u8]) {
     let asked = server.feed(example).expect("a cancel");
     assert!(matches!(asked[..], [Asked::Cancel(41)]), "{asked:?}");
     assert_eq!(server.machine.in_flight(), 0);
-    client
-        .feed(&server.written())
-        .expect("the cancelled call is answered");
+    client.feed(&server.written()).expect("the cancelled call is answered");
     assert_eq!(client.machine.in_flight(), 7);
 
-    let asked = server
-        .feed(example)
-        .expect("a cancel that crossed the response");
-    assert!(
-        asked.is_empty() && server.written().is_empty(),
-        "it is ignored"
-    );
+    let asked = server.feed(example).expect("a cancel that crossed the response");
+    assert!(asked.is_empty() && server.written().is_empty(), "it is ignored");
 }
 
 fn response_with_an_error(example: &[u8]) {
@@ -284,12 +236,8 @@ fn response_with_an_error(example: &[u8]) {
     server.machine.answer(key, Err(&error));
     same(&server.written(), example);
 
-    client
-        .feed(example)
-        .expect("an answer to an outstanding call");
-    let error = client
-        .outcome(call)
-        .expect_err("the server refused the call");
+    client.feed(example).expect("an answer to an outstanding call");
+    let error = client.outcome(call).expect_err("the server refused the call");
     assert_eq!(error.kind(), Code::Unimplemented);
     assert_eq!(error.message(), "service \"Calc\" has no method \"addd\"");
     assert!(error.is_not_started() && !error.is_application());
@@ -309,19 +257,11 @@ fn response_with_an_application_error(example: &[u8]) {
     server.machine.answer(key, Err(&error));
     same(&server.written(), example);
 
-    client
-        .feed(example)
-        .expect("an answer to an outstanding call");
+    client.feed(example).expect("an answer to an outstanding call");
     let error = client.outcome(call).expect_err("the method failed");
-    assert_eq!(
-        (error.kind(), error.message()),
-        (Code::Unknown, "division by zero")
-    );
+    assert_eq!((error.kind(), error.message()), (Code::Unknown, "division by zero"));
     assert!(error.is_application() && !error.is_not_started());
-    assert_eq!(
-        error.details().map(|bytes| &bytes[..]),
-        Some(&b"\xacDivideByZero"[..])
-    );
+    assert_eq!(error.details().map(|bytes| &bytes[..]), Some(&b"\xacDivideByZero"[..]));
     assert_eq!(error.retry_after(), Some(Duration::from_millis(50)));
 }
 
@@ -343,10 +283,7 @@ fn request_with_metadata(example: &[u8]) {
     let (key, request) = server.call(example);
     assert!(!key.is_notification());
     assert_eq!(request.context().method(), "Echo.ping");
-    assert_eq!(
-        request.context().deadline(),
-        Some(server.now + Duration::from_millis(50))
-    );
+    assert_eq!(request.context().deadline(), Some(server.now + Duration::from_millis(50)));
     assert_eq!(request.context().metadata().get("tenant"), Some("a"));
     assert_eq!(request.arguments().take("data").bin().expect("bytes"), b"");
 }
@@ -373,19 +310,13 @@ fn notification_with_metadata(example: &[u8]) {
 fn response_with_metadata(example: &[u8]) {
     let mut client = client_at_seven();
     let call = client.send(hi());
-    client
-        .feed(example)
-        .expect("an answer to an outstanding call");
+    client.feed(example).expect("an answer to an outstanding call");
     assert_eq!(answer_of(&mut client, call), b"hi");
 }
 
 // No end of this version sends one; both answer it.
 fn ping_message(example: &[u8]) {
-    let pong = examples()
-        .into_iter()
-        .find(|(name, _)| *name == "pong")
-        .expect("an example")
-        .1;
+    let pong = examples().into_iter().find(|(name, _)| *name == "pong").expect("an example").1;
     let mut server = Server::opened(server_config());
     server.feed(example).expect("a ping");
     same(&server.written(), &pong);
@@ -418,10 +349,7 @@ fn go_away(example: &[u8]) {
     let farewells = client.feed(example).expect("a go-away");
     assert!(matches!(farewells[..], [None]), "{farewells:?}");
     client.send(ping(0));
-    assert!(
-        client.written().is_empty(),
-        "no call is sent to a server that goes away"
-    );
+    assert!(client.written().is_empty(), "no call is sent to a server that goes away");
 
     let asked = server.feed(example).expect("a client may go away too");
     assert!(matches!(asked[..], [Asked::GoAway(None)]), "{asked:?}");
@@ -451,9 +379,7 @@ fn conversations_of_the_least_limit_open_too() {
     let config = client::Config::new(0, None, Structs::Compact);
     assert_eq!(config.max_message_size, LEAST);
     let mut server = Server::new(server::Config::new(0, 0));
-    server
-        .feed(&Client::connected(config).written())
-        .expect("a right opening");
+    server.feed(&Client::connected(config).written()).expect("a right opening");
     assert_eq!(server.machine.structs(), Structs::Compact);
     // The message limit is what an absent one means, so the hello leaves it out.
     same(&server.written()[8..], &[0, 0, 0, 5, 0x92, 14, 0x81, 0, 1]);

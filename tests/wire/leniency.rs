@@ -21,9 +21,7 @@ fn server_config() -> server::Config {
 /// What `Calc.add(a: i64, b: i64, scale: i64 = 1)` makes of these arguments.
 fn add(arguments: &[u8]) -> Result<(i64, i64, i64), Error> {
     let mut server = Server::opened(server_config());
-    let head = [
-        0x94, 0, 7, 0xa8, b'C', b'a', b'l', b'c', b'.', b'a', b'd', b'd',
-    ];
+    let head = [0x94, 0, 7, 0xa8, b'C', b'a', b'l', b'c', b'.', b'a', b'd', b'd'];
     let (_, request) = server.call(&framed(&[&head, arguments].concat()));
     let mut arguments = request.arguments();
     let a = i64::decode(arguments.take("a"))?;
@@ -35,10 +33,7 @@ fn add(arguments: &[u8]) -> Result<(i64, i64, i64), Error> {
 #[track_caller]
 fn refused(arguments: &[u8], message: &str) {
     let error = add(arguments).expect_err("wrong arguments");
-    assert_eq!(
-        (error.kind(), error.message()),
-        (Code::InvalidArgument, message)
-    );
+    assert_eq!((error.kind(), error.message()), (Code::InvalidArgument, message));
 }
 
 const A: [u8; 2] = [0xa1, b'a'];
@@ -49,18 +44,9 @@ const SCALE: [u8; 6] = [0xa5, b's', b'c', b'a', b'l', b'e'];
 fn arguments_by_position() {
     // Rules 5.1 to 5.3.
     assert_eq!(add(&[0x93, 2, 3, 4]).expect("all three"), (2, 3, 4));
-    assert_eq!(
-        add(&[0x92, 2, 3]).expect("the last one has a default"),
-        (2, 3, 1)
-    );
-    assert_eq!(
-        add(&[0x95, 2, 3, 4, 0xc0, 0x90]).expect("more are ignored"),
-        (2, 3, 4)
-    );
-    assert_eq!(
-        add(&[0x92, 0xff, 0xd0, 0x80]).expect("negative ones"),
-        (-1, -128, 1)
-    );
+    assert_eq!(add(&[0x92, 2, 3]).expect("the last one has a default"), (2, 3, 1));
+    assert_eq!(add(&[0x95, 2, 3, 4, 0xc0, 0x90]).expect("more are ignored"), (2, 3, 4));
+    assert_eq!(add(&[0x92, 0xff, 0xd0, 0x80]).expect("negative ones"), (-1, -128, 1));
     refused(&[0x91, 2], "missing argument \"b\"");
     refused(&[0x90], "missing argument \"a\"");
 }
@@ -76,16 +62,7 @@ fn arguments_by_name() {
     assert_eq!(add(&more).expect("unknown names are ignored"), (2, 3, 1));
     refused(&map(0x81, &[&A, &[2]]), "missing argument \"b\"");
     refused(&[0x80], "missing argument \"a\"");
-    let wide = map(
-        0xdf,
-        &[
-            &[0, 0, 0, 2],
-            &[0xd9, 1, b'a'],
-            &[2],
-            &[0xda, 0, 1, b'b'],
-            &[3],
-        ],
-    );
+    let wide = map(0xdf, &[&[0, 0, 0, 2], &[0xd9, 1, b'a'], &[2], &[0xda, 0, 1, b'b'], &[3]]);
     assert_eq!(add(&wide).expect("any width"), (2, 3, 1));
 }
 
@@ -93,18 +70,12 @@ fn arguments_by_name() {
 fn arguments_of_a_wrong_shape() {
     let error = add(&[0x92, 2, 0xa1, b'x']).expect_err("text for a number");
     let message = error.message();
-    assert!(
-        message.starts_with("argument \"b\" (position 2) does not decode: "),
-        "{message}"
-    );
+    assert!(message.starts_with("argument \"b\" (position 2) does not decode: "), "{message}");
     refused(
         &[0x2a],
         "argument \"a\" (position 1) does not decode: expected an array, found an unsigned integer",
     );
-    refused(
-        &[],
-        "argument \"a\" (position 1) does not decode: the bytes end inside a value",
-    );
+    refused(&[], "argument \"a\" (position 1) does not decode: the bytes end inside a value");
     refused(
         &[0x92, 2, 0xc1],
         "argument \"b\" (position 2) does not decode: 0xc1 is not a MessagePack value",
@@ -122,9 +93,7 @@ fn integers_and_heads_of_any_width() {
         &[0x95, 3, 7, 0xa3],
         &[0xdc, 0, 5, 0xcc, 3, 0xcd, 0, 7, 0xd9, 3],
         &[0xdd, 0, 0, 0, 5, 0xcd, 0, 3, 0xce, 0, 0, 0, 7, 0xda, 0, 3],
-        &[
-            0xdc, 0, 5, 0xce, 0, 0, 0, 3, 0xcf, 0, 0, 0, 0, 0, 0, 0, 7, 0xdb, 0, 0, 0, 3,
-        ],
+        &[0xdc, 0, 5, 0xce, 0, 0, 0, 3, 0xcf, 0, 0, 0, 0, 0, 0, 0, 7, 0xdb, 0, 0, 0, 3],
         &[0x95, 0xd0, 3, 0xd1, 0, 7, 0xa3],
         &[0x95, 0xd2, 0, 0, 0, 3, 0xd3, 0, 0, 0, 0, 0, 0, 0, 7, 0xa3],
     ];
@@ -141,20 +110,10 @@ fn integers_and_heads_of_any_width() {
             let (_, request) = server.call(&framed(&message));
             let context = request.context();
             assert_eq!(context.method(), "E.p");
-            assert_eq!(
-                context.deadline(),
-                Some(server.now + Duration::from_micros(10))
-            );
-            assert_eq!(
-                u8::decode(request.arguments().take("n")).expect("a number"),
-                42
-            );
+            assert_eq!(context.deadline(), Some(server.now + Duration::from_micros(10)));
+            assert_eq!(u8::decode(request.arguments().take("n")).expect("a number"), 42);
             assert!(server.feed(&framed(&[0x93, 6, 7, 0xc0])).is_ok());
-            assert_eq!(
-                server.machine.in_flight(),
-                0,
-                "the cancel of the id 7 found it"
-            );
+            assert_eq!(server.machine.in_flight(), 0, "the cancel of the id 7 found it");
         }
     }
     let responses: &[&[u8]] = &[
@@ -193,31 +152,19 @@ fn unknown_types_that_may_be_ignored() {
 #[test]
 fn unknown_keys_of_a_hello_and_of_metadata() {
     // Rules 1.8 and 7.2.
-    let hello = [
-        0x92, 14, 0x84, 2, 9, 0xcc, 200, 0x91, 0x81, 0xa1, b'x', 0xc0, 3, 1, 4, 5,
-    ];
+    let hello = [0x92, 14, 0x84, 2, 9, 0xcc, 200, 0x91, 0x81, 0xa1, b'x', 0xc0, 3, 1, 4, 5];
     let mut server = Server::new(server_config());
     server.feed(&PREFACE).expect("a right preface");
-    server
-        .feed(&framed(&hello))
-        .expect("unknown keys are ignored");
+    server.feed(&framed(&hello)).expect("unknown keys are ignored");
     assert_eq!(server.machine.structs(), Structs::Compact);
-    assert_eq!(
-        server.machine.default_timeout(),
-        Some(Duration::from_micros(5))
-    );
+    assert_eq!(server.machine.default_timeout(), Some(Duration::from_micros(5)));
 
-    let metadata = [
-        0x84, 1, 3, 99, 0x92, 0xc0, 0x80, 0xa1, b'k', 0xa1, b'v', 0, 8,
-    ];
+    let metadata = [0x84, 1, 3, 99, 0x92, 0xc0, 0x80, 0xa1, b'k', 0xa1, b'v', 0, 8];
     let message = [&[0x95, 3, 7, 0xa1, b'm'][..], &metadata, &[0x90]].concat();
     let (_, request) = server.call(&framed(&message));
     let context = request.context();
     assert_eq!(context.attempt(), 3);
-    assert_eq!(
-        context.deadline(),
-        Some(server.now + Duration::from_micros(8))
-    );
+    assert_eq!(context.deadline(), Some(server.now + Duration::from_micros(8)));
     assert_eq!(context.metadata().get("k"), Some("v"));
     assert_eq!(context.metadata().iter().count(), 1);
 }
@@ -242,13 +189,7 @@ fn a_timeout_that_no_clock_can_hold_means_the_longest() {
     let (_, request) = server.call(&framed(&message));
     assert_eq!(request.context().deadline(), Some(server.now + longest));
 
-    let hello = [
-        &[0x92, 14, 0x82, 0, 0xcf][..],
-        &[0xff; 8],
-        &[4, 0xcf],
-        &[0xff; 8],
-    ]
-    .concat();
+    let hello = [&[0x92, 14, 0x82, 0, 0xcf][..], &[0xff; 8], &[4, 0xcf], &[0xff; 8]].concat();
     let mut server = Server::new(server_config());
     server.feed(&PREFACE).expect("a right preface");
     server.feed(&framed(&hello)).expect("a right hello");
@@ -282,10 +223,7 @@ fn errors_of_newer_peers() {
     let both = error(&[0x94, 2, 0xa0, 0xc4, 1, 5, 3]);
     assert!(both.is_not_started() && both.is_application());
     let no_details = error(&[0x94, 2, 0xa0, 0xc0, 2]);
-    assert!(
-        !no_details.is_application(),
-        "without details there is nothing to decode"
-    );
+    assert!(!no_details.is_application(), "without details there is nothing to decode");
     let text = error(&[0x94, 2, 0xa0, 0xa1, b'd', 2]);
     assert_eq!(text.details().map(|bytes| &bytes[..]), Some(&b"d"[..]));
 }
@@ -300,10 +238,7 @@ fn bytes_may_be_a_string_or_a_list_of_numbers() {
         Vec::<u8>::decode(request.arguments().take("data"))
     };
     assert_eq!(decode(&[0xc4, 2, b'h', b'i']).expect("bin"), b"hi");
-    assert_eq!(
-        decode(&[0xa2, b'h', 0xff]).expect("str, UTF-8 or not"),
-        b"h\xff"
-    );
+    assert_eq!(decode(&[0xa2, b'h', 0xff]).expect("str, UTF-8 or not"), b"h\xff");
     assert_eq!(decode(&[0xc6, 0, 0, 0, 1, 9]).expect("of any width"), [9]);
     assert_eq!(decode(&[0x92, 1, 0xcc, 255]).expect("numbers"), [1, 255]);
     assert!(decode(&[0x91, 0xcd, 1, 0]).is_err(), "256 is no byte");

@@ -35,11 +35,7 @@ fn call_of_size(id: Option<u32>, size: usize) -> Vec<u8> {
     message.push(0x91);
     let left = size - message.len() - 5;
     message.push(0xc6);
-    message.extend(
-        u32::try_from(left)
-            .expect("a test's message is small")
-            .to_be_bytes(),
-    );
+    message.extend(u32::try_from(left).expect("a test's message is small").to_be_bytes());
     message.resize(size, 7);
     message
 }
@@ -47,9 +43,7 @@ fn call_of_size(id: Option<u32>, size: usize) -> Vec<u8> {
 #[test]
 fn a_request_at_the_limit_is_accepted() {
     let mut server = Server::opened(server_config());
-    let asked = server
-        .feed(&framed(&call_of_size(Some(1), LEAST)))
-        .expect("within the limit");
+    let asked = server.feed(&framed(&call_of_size(Some(1), LEAST))).expect("within the limit");
     assert!(matches!(asked[..], [Asked::Call(..)]));
 }
 
@@ -69,15 +63,7 @@ fn a_request_above_the_limit_is_refused_as_it_arrives() {
              raise it with `max_message_size` on the server"
         );
         let code = Code::ResourceExhausted;
-        assert_eq!(
-            refusal(&answer),
-            Refusal {
-                id: id.into(),
-                code,
-                message,
-                flags: 1
-            }
-        );
+        assert_eq!(refusal(&answer), Refusal { id: id.into(), code, message, flags: 1 });
         assert!(server.end().is_ok(), "the stream is between two frames");
         server.call(&framed(&call_of_size(Some(id), 100)));
     }
@@ -117,16 +103,10 @@ fn a_response_above_the_limit_fails_its_call() {
         assert_eq!(error.kind(), Code::ResourceExhausted);
         assert!(!error.is_not_started(), "the handler ran");
         let message = error.message();
-        for part in [
-            size.to_string(),
-            LEAST.to_string(),
-            "max_message_size".to_owned(),
-        ] {
+        for part in [size.to_string(), LEAST.to_string(), "max_message_size".to_owned()] {
             assert!(message.contains(&part), "{message}");
         }
-        client
-            .feed(&framed(&[0x94, 1, 0, 0xc0, 0x2a]))
-            .expect("the connection goes on");
+        client.feed(&framed(&[0x94, 1, 0, 0xc0, 0x2a])).expect("the connection goes on");
         assert_eq!(client.outcome(other).expect("an answer").as_slice(), [0x2a]);
     }
 }
@@ -161,15 +141,8 @@ fn a_server_does_not_send_what_its_client_would_discard() {
     let mut answer = request.answer(&Bytes::from(vec![7; LEAST]));
     server.machine.answer(key, answer.outcome());
     let refusal = refusal(&server.written());
-    assert_eq!(
-        (refusal.id, refusal.code, refusal.flags),
-        (7, Code::ResourceExhausted, 0)
-    );
-    assert!(
-        refusal.message.contains("max_message_size"),
-        "{}",
-        refusal.message
-    );
+    assert_eq!((refusal.id, refusal.code, refusal.flags), (7, Code::ResourceExhausted, 0));
+    assert!(refusal.message.contains("max_message_size"), "{}", refusal.message);
 }
 
 #[test]
@@ -177,9 +150,7 @@ fn a_limit_below_the_least_is_read_as_this() {
     // Rule 1.6: a hello that announces 1 byte.
     let mut server = Server::new(server_config());
     server.feed(&PREFACE).expect("a right preface");
-    server
-        .feed(&framed(&[0x92, 14, 0x81, 1, 1]))
-        .expect("a right hello");
+    server.feed(&framed(&[0x92, 14, 0x81, 1, 1])).expect("a right hello");
     server.written();
     let (key, request) = server.call(&framed(&call_of_size(Some(7), 100)));
     let mut answer = request.answer(&Bytes::from(vec![7; 60 << 10]));
@@ -203,16 +174,8 @@ fn a_method_name_has_a_bound() {
             assert_eq!(refusal.flags, 1);
             assert!(refusal.message.contains("256 bytes"), "{}", refusal.message);
             message.splice(..3, [0x93, 2]);
-            assert!(
-                server
-                    .feed(&framed(&message))
-                    .expect("no violation")
-                    .is_empty()
-            );
-            assert!(
-                server.written().is_empty(),
-                "a notification has nobody to tell"
-            );
+            assert!(server.feed(&framed(&message)).expect("no violation").is_empty());
+            assert!(server.written().is_empty(), "a notification has nobody to tell");
         }
     }
 }
@@ -221,11 +184,7 @@ fn a_method_name_has_a_bound() {
 fn with_metadata_of(size: usize) -> Vec<u8> {
     let mut map = vec![0x81, 0xa1, b'k', 0xc5];
     let left = size - map.len() - 2;
-    map.extend(
-        u16::try_from(left)
-            .expect("a test's metadata is small")
-            .to_be_bytes(),
-    );
+    map.extend(u16::try_from(left).expect("a test's metadata is small").to_be_bytes());
     map.resize(size, 7);
     [&[0x95, 3, 7, 0xa1, b'm'][..], &map, &[0x90]].concat()
 }
@@ -235,41 +194,18 @@ fn metadata_has_a_bound() {
     // Rule 7.1.
     let mut server = Server::opened(server_config());
     let (_, request) = server.call(&framed(&with_metadata_of(MAX_METADATA_SIZE)));
-    assert_eq!(
-        request.context().metadata().get_bin("k").map(<[u8]>::len),
-        Some(8192 - 6)
-    );
+    assert_eq!(request.context().metadata().get_bin("k").map(<[u8]>::len), Some(8192 - 6));
 
     let mut server = Server::opened(server_config());
     let mut message = with_metadata_of(MAX_METADATA_SIZE + 1);
-    assert!(
-        server
-            .feed(&framed(&message))
-            .expect("no violation")
-            .is_empty()
-    );
+    assert!(server.feed(&framed(&message)).expect("no violation").is_empty());
     let refusal = refusal(&server.written());
-    assert_eq!(
-        (refusal.id, refusal.code, refusal.flags),
-        (7, Code::ResourceExhausted, 1)
-    );
-    assert!(
-        refusal.message.contains("8193 bytes, more than the 8192"),
-        "{}",
-        refusal.message
-    );
+    assert_eq!((refusal.id, refusal.code, refusal.flags), (7, Code::ResourceExhausted, 1));
+    assert!(refusal.message.contains("8193 bytes, more than the 8192"), "{}", refusal.message);
 
     message.splice(..3, [0x94, 4]);
-    assert!(
-        server
-            .feed(&framed(&message))
-            .expect("no violation")
-            .is_empty()
-    );
-    assert!(
-        server.written().is_empty(),
-        "a notification has nobody to tell"
-    );
+    assert!(server.feed(&framed(&message)).expect("no violation").is_empty());
+    assert!(server.written().is_empty(), "a notification has nobody to tell");
 }
 
 #[test]
@@ -280,39 +216,18 @@ fn calls_in_flight_have_a_bound() {
         let (key, _request) = server.call(&framed(&call_of_size(Some(id), 100)));
         server.machine.pending(key, id, None);
     }
-    assert!(
-        server
-            .feed(&framed(&call_of_size(Some(2), 100)))
-            .expect("no violation")
-            .is_empty()
-    );
+    assert!(server.feed(&framed(&call_of_size(Some(2), 100))).expect("no violation").is_empty());
     let refused = refusal(&server.written());
-    assert_eq!(
-        (refused.id, refused.code, refused.flags),
-        (2, Code::ResourceExhausted, 1)
-    );
-    assert!(
-        refused.message.contains("max_calls_per_connection"),
-        "{}",
-        refused.message
-    );
-    assert!(
-        server
-            .feed(&framed(&call_of_size(None, 100)))
-            .expect("no violation")
-            .is_empty()
-    );
+    assert_eq!((refused.id, refused.code, refused.flags), (2, Code::ResourceExhausted, 1));
+    assert!(refused.message.contains("max_calls_per_connection"), "{}", refused.message);
+    assert!(server.feed(&framed(&call_of_size(None, 100))).expect("no violation").is_empty());
     assert!(server.written().is_empty());
 
     server.feed(&framed(&[0x93, 6, 0, 0xc0])).expect("a cancel");
     server.written();
     let (key, _request) = server.call(&framed(&call_of_size(None, 100)));
     server.machine.pending(key, 0, None);
-    assert_eq!(
-        server.machine.in_flight(),
-        2,
-        "a notification that runs is in flight too"
-    );
+    assert_eq!(server.machine.in_flight(), 2, "a notification that runs is in flight too");
 }
 
 #[test]
@@ -343,16 +258,11 @@ fn arguments_that_are_no_arguments_fail_their_call_alone() {
 fn a_result_that_does_not_decode_fails_its_call_alone() {
     let mut client = Client::opened(client_config(), server_config());
     let call = client.send(ping(0));
-    client
-        .feed(&framed(&[0x94, 1, 0, 0xc0, 0xdd, 0xff, 0xff, 0xff, 0xff]))
-        .expect("no violation");
+    client.feed(&framed(&[0x94, 1, 0, 0xc0, 0xdd, 0xff, 0xff, 0xff, 0xff])).expect("no violation");
     let payload = client.outcome(call).expect("a payload, whatever is in it");
     let encoded = rpc_core::value::Encoded::of_payload("answer", &payload);
     let error = Vec::<u64>::decode(encoded).expect_err("no array");
-    assert!(
-        error.message().starts_with("the answer does not decode"),
-        "{error}"
-    );
+    assert!(error.message().starts_with("the answer does not decode"), "{error}");
 }
 
 #[test]
@@ -368,10 +278,7 @@ fn early_calls_keep_to_the_assumed_limits() {
     client.written();
     let large = client.send(ping(LEAST));
     client.send(ping(0));
-    assert!(
-        client.written().is_empty(),
-        "it waits for the hello, and what is behind it too"
-    );
+    assert!(client.written().is_empty(), "it waits for the hello, and what is behind it too");
     let mut server = Server::new(server::Config::new(LEAST * 2, 8));
     server.feed(&PREFACE).expect("a right preface");
     server.feed(&EMPTY_HELLO).expect("a right hello");
@@ -386,24 +293,9 @@ fn a_flood_of_cancels_and_pongs_asks_for_nothing() {
     let mut server = Server::opened(server_config());
     let mut client = Client::opened(client_config(), server_config());
     for _ in 0..1000 {
-        assert!(
-            server
-                .feed(&framed(&[0x93, 6, 7, 0xc0]))
-                .expect("no violation")
-                .is_empty()
-        );
-        assert!(
-            server
-                .feed(&framed(&[0x93, 12, 7, 0xc0]))
-                .expect("no violation")
-                .is_empty()
-        );
-        assert!(
-            client
-                .feed(&framed(&[0x93, 12, 7, 0xc0]))
-                .expect("no violation")
-                .is_empty()
-        );
+        assert!(server.feed(&framed(&[0x93, 6, 7, 0xc0])).expect("no violation").is_empty());
+        assert!(server.feed(&framed(&[0x93, 12, 7, 0xc0])).expect("no violation").is_empty());
+        assert!(client.feed(&framed(&[0x93, 12, 7, 0xc0])).expect("no violation").is_empty());
     }
     assert!(server.written().is_empty() && client.written().is_empty());
 }
@@ -438,12 +330,8 @@ fn an_error_that_is_too_large_for_its_reader_is_cut() {
     let error = rpc_core::Error::unknown("much to tell").with_details(details, true);
     let (key, _request) = server.call(&framed(&call_of_size(Some(7), 100)));
     server.machine.answer(key, Err(&error));
-    let expected = Refusal {
-        id: 7,
-        code: Code::Unknown,
-        message: "much to tell".to_owned(),
-        flags: 0,
-    };
+    let expected =
+        Refusal { id: 7, code: Code::Unknown, message: "much to tell".to_owned(), flags: 0 };
     assert_eq!(refusal(&server.written()), expected);
 }
 
@@ -474,12 +362,7 @@ fn a_call_without_a_timeout_is_not_given_the_default_one() {
     let mut left = Vec::new();
     for asked in server.feed(&client.written()).expect("two calls") {
         if let Asked::Call(_, request) = asked {
-            left.push(
-                request
-                    .context()
-                    .deadline()
-                    .map(|deadline| deadline - server.now),
-            );
+            left.push(request.context().deadline().map(|deadline| deadline - server.now));
         }
     }
     assert_eq!(left, [default, Some(Duration::from_secs(1 << 31))]);
@@ -490,10 +373,7 @@ fn a_limit_above_every_frame_is_read_as_the_largest_frame() {
     // Rule 2.3: what the peer announces cannot make this end write a frame that no end accepts.
     let config = client::Config::new(usize::MAX, None, Structs::Named);
     assert_eq!(config.max_message_size, MAX_FRAME_SIZE);
-    assert_eq!(
-        server::Config::new(usize::MAX, 1).max_message_size,
-        MAX_FRAME_SIZE
-    );
+    assert_eq!(server::Config::new(usize::MAX, 1).max_message_size, MAX_FRAME_SIZE);
 }
 
 #[test]
@@ -503,21 +383,11 @@ fn a_server_that_drains_refuses_whatever_its_size() {
         let mut server = Server::opened(server_config());
         server.machine.go_away();
         server.written();
-        let asked = server
-            .feed(&framed(&call_of_size(Some(7), size)))
-            .expect("no violation");
+        let asked = server.feed(&framed(&call_of_size(Some(7), size))).expect("no violation");
         assert!(asked.is_empty());
         let refused = refusal(&server.written());
-        assert_eq!(
-            (refused.id, refused.code, refused.flags),
-            (7, Code::Unavailable, 1)
-        );
-        assert!(
-            server
-                .feed(&framed(&call_of_size(None, size)))
-                .expect("no violation")
-                .is_empty()
-        );
+        assert_eq!((refused.id, refused.code, refused.flags), (7, Code::Unavailable, 1));
+        assert!(server.feed(&framed(&call_of_size(None, size))).expect("no violation").is_empty());
         assert!(server.written().is_empty());
         assert!(server.machine.is_finished());
     }
@@ -536,10 +406,7 @@ fn metadata_that_a_client_lets_pass_is_accepted_by_the_server() {
     }
     let largest = largest.expect("nearly 8 KiB are allowed");
     let mut client = Client::opened(client_config(), server_config());
-    let outgoing = client::Outgoing {
-        metadata: Some(Arc::new(largest)),
-        ..ping(0)
-    };
+    let outgoing = client::Outgoing { metadata: Some(Arc::new(largest)), ..ping(0) };
     client.submit(outgoing, Some(client.now + Duration::from_secs(1 << 31)));
     client.transmit();
     let mut server = Server::opened(server_config());

@@ -40,21 +40,13 @@ fn at_client(bytes: &[u8], piece: usize) -> Result<(), Violation> {
 
 #[track_caller]
 fn server_finds(bytes: &[u8], violation: &Violation) {
-    assert_eq!(
-        at_server(bytes, bytes.len()).as_ref(),
-        Err(violation),
-        "whole"
-    );
+    assert_eq!(at_server(bytes, bytes.len()).as_ref(), Err(violation), "whole");
     assert_eq!(at_server(bytes, 1).as_ref(), Err(violation), "byte by byte");
 }
 
 #[track_caller]
 fn client_finds(bytes: &[u8], violation: &Violation) {
-    assert_eq!(
-        at_client(bytes, bytes.len()).as_ref(),
-        Err(violation),
-        "whole"
-    );
+    assert_eq!(at_client(bytes, bytes.len()).as_ref(), Err(violation), "whole");
     assert_eq!(at_client(bytes, 1).as_ref(), Err(violation), "byte by byte");
 }
 
@@ -67,11 +59,7 @@ fn both_find(bytes: &[u8], violation: &Violation) {
 /// An opening, and these messages behind it.
 fn opened(messages: &[&[u8]]) -> Vec<u8> {
     let frames = messages.iter().flat_map(|message| framed(message));
-    [&PREFACE[..], &EMPTY_HELLO]
-        .concat()
-        .into_iter()
-        .chain(frames)
-        .collect()
+    [&PREFACE[..], &EMPTY_HELLO].concat().into_iter().chain(frames).collect()
 }
 
 /// A message of `kind` with so many bytes behind its type and this second element.
@@ -90,28 +78,17 @@ fn another_protocol_is_named_by_its_first_bytes() {
         (b"\x16\x03\x01\x02\x00\x01", *b"\x16\x03\x01\x02"),
         (b"\0\0\0\x08whatever", [0, 0, 0, 8]),
     ] {
-        assert_eq!(
-            at_server(bytes, bytes.len()),
-            Err(Violation::Preface { found })
-        );
-        assert_eq!(
-            at_client(bytes, bytes.len()),
-            Err(Violation::Preface { found })
-        );
+        assert_eq!(at_server(bytes, bytes.len()), Err(Violation::Preface { found }));
+        assert_eq!(at_client(bytes, bytes.len()), Err(Violation::Preface { found }));
         let violation = at_server(bytes, 1).expect_err("wrong");
-        assert!(
-            matches!(violation, Violation::Preface { .. }),
-            "{violation}"
-        );
+        assert!(matches!(violation, Violation::Preface { .. }), "{violation}");
     }
 }
 
 #[test]
 fn another_protocol_gets_no_answer() {
     let mut server = Server::new(server_config());
-    let violation = server
-        .feed(b"GET / HTTP/1.1\r\n")
-        .expect_err("not this protocol");
+    let violation = server.feed(b"GET / HTTP/1.1\r\n").expect_err("not this protocol");
     server.machine.violated(&violation);
     assert!(server.written().is_empty());
 }
@@ -132,14 +109,8 @@ fn another_major_version_is_told_ours() {
 #[test]
 fn another_minor_version_is_no_violation() {
     let mut server = Server::new(server_config());
-    server
-        .feed(&rpc_core::frame::preface(1, 7))
-        .expect("a newer client");
-    assert_eq!(
-        server.written()[..8],
-        PREFACE,
-        "the smaller of the two minors is in force"
-    );
+    server.feed(&rpc_core::frame::preface(1, 7)).expect("a newer client");
+    assert_eq!(server.written()[..8], PREFACE, "the smaller of the two minors is in force");
 }
 
 #[test]
@@ -163,25 +134,13 @@ fn the_first_frame_is_a_hello() {
 fn the_first_frame_is_a_hello_even_above_the_limit() {
     for (head, kind) in [(&[0x94, 1, 0, 0xc0][..], 1), (&[0x94, 0, 0, 0xa1, b'm'], 0)] {
         let bytes = [&PREFACE[..], &framed(&padded(head, LEAST + 1))].concat();
-        assert_eq!(
-            at_server(&bytes, 999),
-            Err(Violation::HelloExpected { kind })
-        );
-        assert_eq!(
-            at_client(&bytes, 999),
-            Err(Violation::HelloExpected { kind })
-        );
+        assert_eq!(at_server(&bytes, 999), Err(Violation::HelloExpected { kind }));
+        assert_eq!(at_client(&bytes, 999), Err(Violation::HelloExpected { kind }));
     }
     let size = LEAST + 1;
     let bytes = [&PREFACE[..], &framed(&padded(&[0x92, 14, 0x80], size))].concat();
-    assert_eq!(
-        at_server(&bytes, 999),
-        Err(Violation::MessageTooLarge { kind: 14, size })
-    );
-    assert_eq!(
-        at_client(&bytes, 999),
-        Err(Violation::MessageTooLarge { kind: 14, size })
-    );
+    assert_eq!(at_server(&bytes, 999), Err(Violation::MessageTooLarge { kind: 14, size }));
+    assert_eq!(at_client(&bytes, 999), Err(Violation::MessageTooLarge { kind: 14, size }));
 }
 
 #[test]
@@ -214,11 +173,7 @@ fn a_stream_that_ends_inside_of_something() {
     let boundaries = [0, 8, 15, 23, 31];
     assert_eq!(whole.len(), 31);
     for end in 0..=whole.len() {
-        let expected = if boundaries.contains(&end) {
-            Ok(())
-        } else {
-            Err(Violation::Truncated)
-        };
+        let expected = if boundaries.contains(&end) { Ok(()) } else { Err(Violation::Truncated) };
         assert_eq!(at_server(&whole[..end], 31), expected, "{end}");
         assert_eq!(at_client(&whole[..end], 31), expected, "{end}");
     }
@@ -234,26 +189,12 @@ fn a_stream_that_ends_inside_of_what_is_discarded() {
 #[test]
 fn a_wrong_number_of_elements() {
     // Rule 3.3, for every type: one too few and one too many.
-    let right = [
-        (0, 4),
-        (1, 4),
-        (2, 3),
-        (3, 5),
-        (4, 4),
-        (5, 5),
-        (6, 3),
-        (11, 3),
-        (12, 3),
-        (13, 4),
-    ];
+    let right = [(0, 4), (1, 4), (2, 3), (3, 5), (4, 4), (5, 5), (6, 3), (11, 3), (12, 3), (13, 4)];
     for (kind, elements) in right {
         for found in [elements - 1, elements + 1] {
             let mut message = vec![0x90 | found, kind];
             message.resize(usize::from(found) + 1, 0xc0);
-            let violation = Violation::Elements {
-                kind: kind.into(),
-                found: found.into(),
-            };
+            let violation = Violation::Elements { kind: kind.into(), found: found.into() };
             both_find(&opened(&[&message]), &violation);
         }
     }
@@ -261,13 +202,7 @@ fn a_wrong_number_of_elements() {
         let mut message = vec![0x90 | found, 14];
         message.resize(usize::from(found) + 1, 0xc0);
         let bytes = [&PREFACE[..], &framed(&message)].concat();
-        both_find(
-            &bytes,
-            &Violation::Elements {
-                kind: 14,
-                found: found.into(),
-            },
-        );
+        both_find(&bytes, &Violation::Elements { kind: 14, found: found.into() });
     }
 }
 
@@ -279,63 +214,27 @@ fn elements_of_a_wrong_type() {
         malformed: Malformed::Type { expected, found },
     };
     for (message, violation) in [
-        (
-            &[0xa3, b'a', b'b', b'c'][..],
-            wrong("the array", "an array", "a string"),
-        ),
+        (&[0xa3, b'a', b'b', b'c'][..], wrong("the array", "an array", "a string")),
         (&[0x80], wrong("the array", "an array", "a map")),
-        (
-            &[0x92, 0xa1, b'a', 0xc0],
-            wrong("the type", "an unsigned integer", "a string"),
-        ),
-        (
-            &[0x92, 0xff, 0xc0],
-            wrong("the type", "an unsigned integer", "an integer"),
-        ),
-        (
-            &[0x93, 6, 0xc0, 0xc0],
-            wrong("the id", "an unsigned integer", "nil"),
-        ),
-        (
-            &[0x93, 6, 0xca, 0, 0, 0, 0, 0xc0],
-            wrong("the id", "an unsigned integer", "a float"),
-        ),
+        (&[0x92, 0xa1, b'a', 0xc0], wrong("the type", "an unsigned integer", "a string")),
+        (&[0x92, 0xff, 0xc0], wrong("the type", "an unsigned integer", "an integer")),
+        (&[0x93, 6, 0xc0, 0xc0], wrong("the id", "an unsigned integer", "nil")),
+        (&[0x93, 6, 0xca, 0, 0, 0, 0, 0xc0], wrong("the id", "an unsigned integer", "a float")),
         (
             &[0x93, 6, 0xcf, 0, 0, 0, 1, 0, 0, 0, 0, 0xc0],
             wrong("the id", "an integer of 32 bits", "a larger one"),
         ),
-        (
-            &[0x94, 0, 7, 9, 0x90],
-            wrong("the method", "a string", "an unsigned integer"),
-        ),
-        (
-            &[0x94, 0, 7, 0xc4, 1, b'm', 0x90],
-            wrong("the method", "a string", "bytes"),
-        ),
-        (
-            &[0x93, 11, 0xc3, 0xc0],
-            wrong("the token", "an unsigned integer", "a boolean"),
-        ),
-        (
-            &[0x94, 13, 0xc0, 0xc0, 0xc0],
-            wrong("the count", "an unsigned integer", "nil"),
-        ),
+        (&[0x94, 0, 7, 9, 0x90], wrong("the method", "a string", "an unsigned integer")),
+        (&[0x94, 0, 7, 0xc4, 1, b'm', 0x90], wrong("the method", "a string", "bytes")),
+        (&[0x93, 11, 0xc3, 0xc0], wrong("the token", "an unsigned integer", "a boolean")),
+        (&[0x94, 13, 0xc0, 0xc0, 0xc0], wrong("the count", "an unsigned integer", "nil")),
     ] {
         both_find(&opened(&[message]), &violation);
     }
-    let truncated = Violation::Malformed {
-        part: "the type",
-        malformed: Malformed::Truncated,
-    };
+    let truncated = Violation::Malformed { part: "the type", malformed: Malformed::Truncated };
     both_find(&opened(&[&[0x90]]), &truncated);
-    let count = Malformed::Count {
-        announced: 0xffff_ffff,
-        left: 3,
-    };
-    let count = Violation::Malformed {
-        part: "the array",
-        malformed: count,
-    };
+    let count = Malformed::Count { announced: 0xffff_ffff, left: 3 };
+    let count = Violation::Malformed { part: "the array", malformed: count };
     both_find(&opened(&[&[0xdd, 0xff, 0xff, 0xff, 0xff, 0, 0, 0]]), &count);
 }
 
@@ -349,22 +248,10 @@ fn metadata_of_a_wrong_type() {
         (&[0xc0][..], wrong("a map", "nil")),
         (&[0x90], wrong("a map", "an array")),
         (&[0x81, 0xa1, b'k', 0xc0], wrong("bytes", "nil")),
-        (
-            &[0x81, 0xa1, b'k', 7],
-            wrong("bytes", "an unsigned integer"),
-        ),
-        (
-            &[0x81, 0xc4, 1, b'k', 0xa0],
-            wrong("an unsigned integer", "bytes"),
-        ),
-        (
-            &[0x81, 0xff, 0xa0],
-            wrong("an unsigned integer", "an integer"),
-        ),
-        (
-            &[0x81, 0, 0xa1, b'1'],
-            wrong("an unsigned integer", "a string"),
-        ),
+        (&[0x81, 0xa1, b'k', 7], wrong("bytes", "an unsigned integer")),
+        (&[0x81, 0xc4, 1, b'k', 0xa0], wrong("an unsigned integer", "bytes")),
+        (&[0x81, 0xff, 0xa0], wrong("an unsigned integer", "an integer")),
+        (&[0x81, 0, 0xa1, b'1'], wrong("an unsigned integer", "a string")),
         (&[0x81, 1, 0xc0], wrong("an unsigned integer", "nil")),
     ] {
         let message = [&[0x95, 3, 7, 0xa1, b'm'][..], metadata, &[0x90]].concat();
@@ -375,30 +262,15 @@ fn metadata_of_a_wrong_type() {
 #[test]
 fn errors_of_a_wrong_type() {
     // Rules 6.1 and 6.5.
-    let wrong = |malformed| Violation::Malformed {
-        part: "the error",
-        malformed,
-    };
+    let wrong = |malformed| Violation::Malformed { part: "the error", malformed };
     let mismatch = |expected, found| wrong(Malformed::Type { expected, found });
     for (error, violation) in [
         (&[0xa1, b'e'][..], mismatch("an array", "a string")),
-        (
-            &[0x94, 0xc0, 0xa0, 0xc0, 0],
-            mismatch("an unsigned integer", "nil"),
-        ),
-        (
-            &[0x94, 1, 1, 0xc0, 0],
-            mismatch("a string", "an unsigned integer"),
-        ),
+        (&[0x94, 0xc0, 0xa0, 0xc0, 0], mismatch("an unsigned integer", "nil")),
+        (&[0x94, 1, 1, 0xc0, 0], mismatch("a string", "an unsigned integer")),
         (&[0x94, 1, 0xa0, 0x90, 0], mismatch("bytes", "an array")),
-        (
-            &[0x94, 1, 0xa0, 0xc0, 0xc0],
-            mismatch("an unsigned integer", "nil"),
-        ),
-        (
-            &[0x95, 1, 0xa0, 0xc0, 0, 0xc3],
-            mismatch("an unsigned integer", "a boolean"),
-        ),
+        (&[0x94, 1, 0xa0, 0xc0, 0xc0], mismatch("an unsigned integer", "nil")),
+        (&[0x95, 1, 0xa0, 0xc0, 0, 0xc3], mismatch("an unsigned integer", "a boolean")),
         (&[0x93, 1, 0xa0, 0xc0], wrong(Malformed::Truncated)),
     ] {
         let message = [&[0x94, 1, 0][..], error, &[0xc0]].concat();
@@ -414,15 +286,9 @@ fn a_hello_of_a_wrong_type() {
     };
     for (map, violation) in [
         (&[0xc0][..], wrong("a map", "nil")),
-        (
-            &[0x81, 0xa1, b'k', 0],
-            wrong("an unsigned integer", "a string"),
-        ),
+        (&[0x81, 0xa1, b'k', 0], wrong("an unsigned integer", "a string")),
         (&[0x81, 0, 0xc0], wrong("an unsigned integer", "nil")),
-        (
-            &[0x81, 1, 0xa1, b'1'],
-            wrong("an unsigned integer", "a string"),
-        ),
+        (&[0x81, 1, 0xa1, b'1'], wrong("an unsigned integer", "a string")),
     ] {
         let bytes = [&PREFACE[..], &framed(&[&[0x92, 14], map].concat())].concat();
         both_find(&bytes, &violation);
@@ -432,10 +298,7 @@ fn a_hello_of_a_wrong_type() {
 #[test]
 fn types_that_are_not_known() {
     // Rules 3.1, 3.4 and 10: reserved ones, unknown ones below 64, and what is not a type.
-    for kind in (7..=10)
-        .chain(15..64)
-        .chain([128, 255, 256, 0xffff_ffff_ffff_ffff])
-    {
+    for kind in (7..=10).chain(15..64).chain([128, 255, 256, 0xffff_ffff_ffff_ffff]) {
         let mut message = vec![0x93];
         rpc_core::msgpack::write_uint(&mut message, kind);
         message.extend([0, 0xc0]);
@@ -445,10 +308,9 @@ fn types_that_are_not_known() {
 
 #[test]
 fn types_that_only_the_other_side_may_send() {
-    for (message, kind) in [
-        (&[0x94, 1, 0, 0xc0, 0xc0][..], 1),
-        (&[0x95, 5, 0, 0xc0, 0x80, 0xc0], 5),
-    ] {
+    for (message, kind) in
+        [(&[0x94, 1, 0, 0xc0, 0xc0][..], 1), (&[0x95, 5, 0, 0xc0, 0x80, 0xc0], 5)]
+    {
         server_finds(&opened(&[message]), &Violation::WrongSide { kind });
     }
     for (message, kind) in [
@@ -471,10 +333,7 @@ fn an_id_that_is_outstanding() {
     let violation = Violation::DuplicateId { id: 7 };
     server_finds(&opened(&[request, request]), &violation);
     server_finds(&opened(&[request, with_metadata]), &violation);
-    assert_eq!(
-        at_server(&opened(&[request, &too_large]), 999),
-        Err(violation)
-    );
+    assert_eq!(at_server(&opened(&[request, &too_large]), 999), Err(violation));
     // Once the response was written, the id may be used again.
     let cancel: &[u8] = &[0x93, 6, 7, 0xc0];
     assert_eq!(at_server(&opened(&[request, cancel, request]), 1), Ok(()));
@@ -485,10 +344,7 @@ fn a_response_that_nobody_waits_for() {
     // Rule 4.3. The call with the id 0 is outstanding, once.
     let response: &[u8] = &[0x94, 1, 0, 0xc0, 0xc0];
     assert_eq!(at_client(&opened(&[response]), 1), Ok(()));
-    client_finds(
-        &opened(&[response, response]),
-        &Violation::NotOutstanding { id: 0 },
-    );
+    client_finds(&opened(&[response, response]), &Violation::NotOutstanding { id: 0 });
     let unknown: &[u8] = &[0x94, 1, 9, 0xc0, 0xc0];
     client_finds(&opened(&[unknown]), &Violation::NotOutstanding { id: 9 });
     // The same slot in another generation.
@@ -497,10 +353,7 @@ fn a_response_that_nobody_waits_for() {
     let failure: &[u8] = &[0x94, 1, 9, 0x94, 1, 0xa0, 0xc0, 1, 0xc0];
     client_finds(&opened(&[failure]), &Violation::NotOutstanding { id: 9 });
     let too_large = padded(&[0x94, 1, 9, 0xc0], LEAST + 1);
-    assert_eq!(
-        at_client(&opened(&[&too_large]), 999),
-        Err(Violation::NotOutstanding { id: 9 })
-    );
+    assert_eq!(at_client(&opened(&[&too_large]), 999), Err(Violation::NotOutstanding { id: 9 }));
 }
 
 #[test]
@@ -509,35 +362,17 @@ fn a_message_above_the_limit_that_is_no_call() {
     let size = LEAST + 1;
     for kind in [6, 11, 12, 13, 14, 64, 127] {
         let bytes = opened(&[&padded(&[0x93, kind, 0], size)]);
-        let violation = Violation::MessageTooLarge {
-            kind: kind.into(),
-            size,
-        };
+        let violation = Violation::MessageTooLarge { kind: kind.into(), size };
         assert_eq!(at_server(&bytes, 999), Err(violation.clone()));
         assert_eq!(at_client(&bytes, 999), Err(violation));
     }
     let response = opened(&[&padded(&[0x94, 1, 0, 0xc0], size)]);
-    assert_eq!(
-        at_server(&response, 999),
-        Err(Violation::MessageTooLarge { kind: 1, size })
-    );
+    assert_eq!(at_server(&response, 999), Err(Violation::MessageTooLarge { kind: 1, size }));
     let request = opened(&[&padded(&[0x94, 0, 0, 0xa1, b'm'], size)]);
-    assert_eq!(
-        at_client(&request, 999),
-        Err(Violation::MessageTooLarge { kind: 0, size })
-    );
+    assert_eq!(at_client(&request, 999), Err(Violation::MessageTooLarge { kind: 0, size }));
     // What cannot be read up to its id belongs to no call.
     let violation = at_server(&opened(&[&padded(&[0xa3], size)]), 999).expect_err("a string");
-    assert!(
-        matches!(
-            violation,
-            Violation::Malformed {
-                part: "the array",
-                ..
-            }
-        ),
-        "{violation}"
-    );
+    assert!(matches!(violation, Violation::Malformed { part: "the array", .. }), "{violation}");
 }
 
 #[test]
@@ -548,18 +383,10 @@ fn every_violation_cites_its_rule() {
         Violation::HelloExpected { kind: 0 },
         Violation::SecondHello,
         Violation::EmptyFrame,
-        Violation::FrameTooLarge {
-            announced: u32::MAX,
-        },
-        Violation::MessageTooLarge {
-            kind: 11,
-            size: 1 << 20,
-        },
+        Violation::FrameTooLarge { announced: u32::MAX },
+        Violation::MessageTooLarge { kind: 11, size: 1 << 20 },
         Violation::Truncated,
-        Violation::Malformed {
-            part: "the id",
-            malformed: Malformed::Utf8,
-        },
+        Violation::Malformed { part: "the id", malformed: Malformed::Utf8 },
         Violation::Elements { kind: 0, found: 3 },
         Violation::UnknownType { kind: 7 },
         Violation::WrongSide { kind: 1 },
@@ -568,9 +395,6 @@ fn every_violation_cites_its_rule() {
     ] {
         assert!(violation.to_string().contains("(PROTOCOL "), "{violation}");
         let error = rpc_core::Error::from(violation);
-        assert!(
-            error.message().starts_with("the peer broke the protocol"),
-            "{error}"
-        );
+        assert!(error.message().starts_with("the peer broke the protocol"), "{error}");
     }
 }

@@ -33,20 +33,13 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 
 /// Bytes that tell where they came from.
 fn pattern(seed: u8, size: usize) -> Vec<u8> {
-    (0..=250u8)
-        .cycle()
-        .skip(usize::from(seed))
-        .take(size)
-        .collect()
+    (0..=250u8).cycle().skip(usize::from(seed)).take(size).collect()
 }
 
 fn gathered(buffer: &WriteBuffer) -> Vec<u8> {
     let mut slices = [IoSlice::new(&[]); 256];
     let filled = buffer.chunks_vectored(&mut slices);
-    slices[..filled]
-        .iter()
-        .flat_map(|slice| slice.to_vec())
-        .collect()
+    slices[..filled].iter().flat_map(|slice| slice.to_vec()).collect()
 }
 
 proptest! {

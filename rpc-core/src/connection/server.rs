@@ -113,6 +113,8 @@ pub struct Connection {
     state: State,
     peer: Hello,
     calls: FxHashMap<CallKey, Pending>,
+    /// Handlers that run on although their calls were answered; they count as in flight.
+    leftovers: usize,
     /// At or before the earliest deadline in `calls`: a call that ends does not move it.
     timer: Option<Instant>,
     accepted: u64,
@@ -127,6 +129,7 @@ impl Connection {
             state: State::Preface,
             peer: Hello::default(),
             calls: FxHashMap::default(),
+            leftovers: 0,
             timer: None,
             accepted: 0,
             output: WriteBuffer::new(),
@@ -179,35 +182,28 @@ impl Connection {
             return self.hello(message, body.as_slice());
         }
         match message {
-            Message::Call {
-                id,
-                method,
-                metadata,
-                payload,
-            } => self.call(id, method, metadata, payload, body, now),
+            Message::Call { id, method, metadata, payload } => {
+                self.call(id, method, metadata, payload, body, now)
+            }
             Message::Cancel { id } => Ok(self.cancel(id)),
             Message::Ping { token } => {
                 self.output.message(|out| message::write_pong(out, token));
                 Ok(Event::None)
             }
             Message::Pong | Message::Ignored => Ok(Event::None),
-            Message::GoAway { error, .. } => {
-                Ok(Event::GoAway(error.and_then(|span| {
-                    message::read_error(slice(body, &span)).ok()
-                })))
-            }
+            Message::GoAway { error, .. } => Ok(Event::GoAway(
+                error.and_then(|span| message::read_error(slice(body, &span)).ok()),
+            )),
             Message::Hello(_) => Err(Violation::SecondHello),
-            Message::Response { .. } => Err(Violation::WrongSide {
-                kind: message::kind_of(body.as_slice()),
-            }),
+            Message::Response { .. } => {
+                Err(Violation::WrongSide { kind: message::kind_of(body.as_slice()) })
+            }
         }
     }
 
     fn hello(&mut self, message: Message, frame: &[u8]) -> Result<Event, Violation> {
         let Message::Hello(hello) = message else {
-            return Err(Violation::HelloExpected {
-                kind: message::kind_of(frame),
-            });
+            return Err(Violation::HelloExpected { kind: message::kind_of(frame) });
         };
         self.peer = hello;
         self.state = State::Open;
@@ -236,11 +232,9 @@ impl Connection {
         let (extras, metadata_size) = match &metadata {
             Some(span) => {
                 let map = slice(body, span);
-                let (extras, _) =
-                    metadata::read(map).map_err(|malformed| Violation::Malformed {
-                        part: "the metadata",
-                        malformed,
-                    })?;
+                let (extras, _) = metadata::read(map).map_err(|malformed| {
+                    Violation::Malformed { part: "the metadata", malformed }
+                })?;
                 (extras, map.len())
             }
             None => (Extras::default(), 0),
@@ -249,7 +243,7 @@ impl Connection {
             return Ok(self.refuse(id, shutting_down()));
         }
         self.accepted += 1;
-        if self.calls.len() >= self.config.max_calls as usize {
+        if self.calls.len() + self.leftovers >= self.config.max_calls as usize {
             return Ok(self.refuse(id, too_many_calls(self.config.max_calls)));
         }
         if metadata_size > MAX_METADATA_SIZE {
@@ -267,10 +261,7 @@ impl Connection {
             method,
             metadata,
             attempt: extras.attempt.unwrap_or(1),
-            deadline: extras
-                .timeout
-                .or(self.peer.default_timeout)
-                .map(|timeout| now + timeout),
+            deadline: extras.timeout.or(self.peer.default_timeout).map(|timeout| now + timeout),
             structs: self.peer.structs,
         };
         Ok(Event::Call(key, incoming))
@@ -346,6 +337,22 @@ impl Connection {
         self.answer(key, outcome);
     }
 
+    /// Notes that the handler of a call that was cancelled or expired could not be dropped.
+    pub fn left_over(&mut self) {
+        self.leftovers += 1;
+    }
+
+    /// Notes that such a handler has ended.
+    pub fn leftover_ended(&mut self) {
+        debug_assert!(self.leftovers > 0, "a leftover ends once");
+        self.leftovers -= 1;
+    }
+
+    /// Frees what the table of calls held at its fullest.
+    pub fn shrink(&mut self) {
+        self.calls.shrink_to_fit();
+    }
+
     /// When [`expire`](Self::expire) is to be called.
     pub fn next_deadline(&self) -> Option<Instant> {
         self.timer
@@ -381,8 +388,7 @@ impl Connection {
         if self.state == State::Open {
             self.state = State::Draining;
             let accepted = self.accepted;
-            self.output
-                .message(|out| message::write_go_away(out, accepted, None));
+            self.output.message(|out| message::write_go_away(out, accepted, None));
         }
     }
 
@@ -394,8 +400,7 @@ impl Connection {
             _ => {
                 let error = Error::internal(violation.to_string());
                 let accepted = self.accepted;
-                self.output
-                    .message(|out| message::write_go_away(out, accepted, Some(&error)));
+                self.output.message(|out| message::write_go_away(out, accepted, Some(&error)));
             }
         }
     }
@@ -434,22 +439,15 @@ impl Connection {
             let error = answer_too_large(size, self.peer.max_message_size);
             return self.write_failure(id, &error);
         }
-        self.output
-            .frame(|out| message::write_result(out, id), result);
+        self.output.frame(|out| message::write_result(out, id), result);
     }
 
     fn write_failure(&mut self, id: u32, error: &Error) {
-        if error
-            .details()
-            .is_some_and(|details| details.len() > self.peer.max_message_size / 2)
-        {
+        if error.details().is_some_and(|details| details.len() > self.peer.max_message_size / 2) {
             let error = Error::new(error.kind(), error.message().to_owned());
-            return self
-                .output
-                .message(|out| message::write_failure(out, id, &error));
+            return self.output.message(|out| message::write_failure(out, id, &error));
         }
-        self.output
-            .message(|out| message::write_failure(out, id, error));
+        self.output.message(|out| message::write_failure(out, id, error));
     }
 }
 

@@ -8,10 +8,7 @@ use super::{Context, Peer};
 
 fn is_over(future: impl Future<Output = ()>) -> bool {
     let mut future = std::pin::pin!(future);
-    future
-        .as_mut()
-        .poll(&mut TaskContext::from_waker(Waker::noop()))
-        == Poll::Ready(())
+    future.as_mut().poll(&mut TaskContext::from_waker(Waker::noop())) == Poll::Ready(())
 }
 
 fn context() -> Context {
@@ -89,8 +86,5 @@ fn an_empty_context_has_no_surprises() {
 fn peers_are_written_like_addresses() {
     let address = "127.0.0.1:7000".parse().expect("an address");
     assert_eq!(Peer::Tcp(address).to_string(), "tcp://127.0.0.1:7000");
-    assert_eq!(
-        (Peer::Unix.to_string(), Peer::Local.to_string()),
-        ("unix".into(), "local".into())
-    );
+    assert_eq!((Peer::Unix.to_string(), Peer::Local.to_string()), ("unix".into(), "local".into()));
 }

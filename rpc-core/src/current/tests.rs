@@ -18,11 +18,7 @@ fn a_scope_is_entered_and_left() {
             let _inner = enter(inner);
             assert_eq!(inherited(), inner);
             let _none = enter(Inherited::default());
-            assert_eq!(
-                inherited(),
-                Inherited::default(),
-                "a call without a deadline has none"
-            );
+            assert_eq!(inherited(), Inherited::default(), "a call without a deadline has none");
         }
         assert_eq!(inherited(), outer);
     }
@@ -45,8 +41,6 @@ fn a_panic_leaves_the_scope() {
 #[test]
 fn a_scope_is_of_its_thread() {
     let _scope = enter(Inherited::new(Some(Instant::now())));
-    let other = std::thread::spawn(inherited)
-        .join()
-        .expect("the thread did not panic");
+    let other = std::thread::spawn(inherited).join().expect("the thread did not panic");
     assert_eq!(other, Inherited::default());
 }

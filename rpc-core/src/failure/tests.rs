@@ -46,19 +46,13 @@ impl<'de> Deserialize<'de> for Unencodable {
 fn application_errors_come_back() {
     for error in [
         MathError::DivideByZero,
-        MathError::Overflow {
-            value: u64::MAX,
-            limit: 7,
-        },
+        MathError::Overflow { value: u64::MAX, limit: 7 },
         MathError::Other("text".to_owned()),
         MathError::Pair(1, 2),
     ] {
         for structs in [Structs::Named, Structs::Compact] {
             let sent = error.clone().into_error(structs);
-            assert_eq!(
-                (sent.kind(), sent.message()),
-                (Code::Unknown, &error.to_string()[..])
-            );
+            assert_eq!((sent.kind(), sent.message()), (Code::Unknown, &error.to_string()[..]));
             assert!(sent.is_application() && !sent.is_not_started());
             match MathError::from_error(sent) {
                 CallError::App(found) => assert_eq!(found, error),
@@ -98,10 +92,7 @@ fn details_that_do_not_decode_are_an_error_with_the_text() {
             CallError::Rpc(error) => {
                 assert_eq!(error.kind(), Code::Unknown);
                 let message = error.message();
-                assert!(
-                    message.starts_with("newer (its details do not decode: "),
-                    "{message}"
-                );
+                assert!(message.starts_with("newer (its details do not decode: "), "{message}");
             }
             CallError::App(other) => unreachable!("it does not decode: {other}"),
         }
@@ -112,12 +103,7 @@ fn details_that_do_not_decode_are_an_error_with_the_text() {
 fn an_error_that_cannot_be_encoded_says_so() {
     let error = Unencodable.into_error(Structs::Named);
     assert_eq!(error.kind(), Code::Internal);
-    assert!(
-        error
-            .message()
-            .starts_with("the method's error cannot be encoded"),
-        "{error}"
-    );
+    assert!(error.message().starts_with("the method's error cannot be encoded"), "{error}");
     assert!(!error.is_application());
 }
 
@@ -131,8 +117,5 @@ fn call_errors_show_what_they_hold() {
     assert!(rpc.app().is_none() && rpc.rpc().is_some());
     let io = std::io::Error::other("cause");
     let sourced: CallError<MathError> = Error::aborted("no").with_source(io).into();
-    assert_eq!(
-        std::error::Error::source(&sourced).map(ToString::to_string),
-        Some("cause".into())
-    );
+    assert_eq!(std::error::Error::source(&sourced).map(ToString::to_string), Some("cause".into()));
 }

@@ -27,12 +27,7 @@ fn every_hello_is_read_as_it_was_written() {
             for structs in [Structs::Named, Structs::Compact] {
                 for micros in [None, Some(1), Some(30_000_000)] {
                     let default_timeout = micros.map(Duration::from_micros);
-                    let hello = Hello {
-                        max_calls,
-                        max_message_size,
-                        structs,
-                        default_timeout,
-                    };
+                    let hello = Hello { max_calls, max_message_size, structs, default_timeout };
                     assert_eq!(read(&written(hello)), hello);
                 }
             }

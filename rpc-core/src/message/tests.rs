@@ -32,16 +32,8 @@ fn same(found: &Error, sent: &Error) {
 fn errors_are_read_as_they_were_written() {
     for code in Code::ALL {
         for not_started in [false, true] {
-            for details in [
-                None,
-                Some((b"".as_slice(), true)),
-                Some((b"d".as_slice(), false)),
-            ] {
-                for retry_after in [
-                    None,
-                    Some(Duration::ZERO),
-                    Some(Duration::from_millis(1500)),
-                ] {
+            for details in [None, Some((b"".as_slice(), true)), Some((b"d".as_slice(), false))] {
+                for retry_after in [None, Some(Duration::ZERO), Some(Duration::from_millis(1500))] {
                     let mut error = Error::new(code, code.name()).not_started(not_started);
                     if let Some((details, application)) = details {
                         error = error.with_details(Bytes::from_static(details), application);
@@ -79,25 +71,15 @@ fn a_cause_stays_in_its_process() {
 fn a_long_message_is_cut_at_a_characters_boundary() {
     for character in ["a", "ä", "€", "🦀"] {
         for extra in 0..4 {
-            let text = format!(
-                "{}{}",
-                "x".repeat(extra),
-                character.repeat(MAX_ERROR_MESSAGE)
-            );
-            let cut = round_trip(&Error::internal(text.clone()))
-                .message()
-                .to_owned();
+            let text = format!("{}{}", "x".repeat(extra), character.repeat(MAX_ERROR_MESSAGE));
+            let cut = round_trip(&Error::internal(text.clone())).message().to_owned();
             assert!(text.starts_with(&cut));
             assert!(cut.len() <= MAX_ERROR_MESSAGE);
             assert!(cut.len() > MAX_ERROR_MESSAGE - character.len());
         }
     }
     let text = "x".repeat(MAX_ERROR_MESSAGE);
-    assert_eq!(
-        round_trip(&Error::internal(text.clone())).message(),
-        text,
-        "it is not too long"
-    );
+    assert_eq!(round_trip(&Error::internal(text.clone())).message(), text, "it is not too long");
 }
 
 #[test]

@@ -41,10 +41,7 @@ fn a_value_is_text_or_bytes() {
     metadata.insert("text", "t");
     metadata.insert_bin("bytes", b"b");
     let view = metadata.view();
-    assert_eq!(
-        (view.get("text"), view.get("bytes"), view.get("no")),
-        (Some("t"), None, None)
-    );
+    assert_eq!((view.get("text"), view.get("bytes"), view.get("no")), (Some("t"), None, None));
     assert_eq!(view.get_bin("text"), Some(&b"t"[..]));
     assert_eq!(view.get_bin("bytes"), Some(&b"b"[..]));
     assert_eq!(view.get_bin("no"), None);
@@ -77,16 +74,10 @@ fn bounds_are_checked() {
     metadata.insert("k", &"v".repeat(MAX_METADATA_SIZE));
     let error = metadata.check().expect_err("too large");
     assert_eq!(error.kind(), Code::ResourceExhausted);
-    assert!(
-        error.is_not_started() && error.message().contains("8192 allowed"),
-        "{error}"
-    );
+    assert!(error.is_not_started() && error.message().contains("8192 allowed"), "{error}");
     metadata.remove("k");
     metadata.insert("", "v");
-    assert_eq!(
-        metadata.check().expect_err("no name").kind(),
-        Code::InvalidArgument
-    );
+    assert_eq!(metadata.check().expect_err("no name").kind(), Code::InvalidArgument);
 }
 
 #[test]

@@ -20,19 +20,7 @@ const WIDTHS: [usize; 12] = [0, 1, 15, 16, 31, 32, 127, 128, 255, 256, 65_535, 6
 
 #[test]
 fn numbers_are_written_like_everybody_writes_them() {
-    let edges = [
-        0,
-        1,
-        127,
-        128,
-        255,
-        256,
-        65_535,
-        65_536,
-        u32::MAX.into(),
-        1 << 32,
-        u64::MAX,
-    ];
+    let edges = [0, 1, 127, 128, 255, 256, 65_535, 65_536, u32::MAX.into(), 1 << 32, u64::MAX];
     for value in edges {
         same(|out| write_uint(out, value), &value);
         let bytes = rmp_serde::to_vec(&value).expect("it encodes");
@@ -57,10 +45,7 @@ fn numbers_are_read_in_every_width() {
         assert_eq!(reader.unsigned(), Ok(42));
         assert!(reader.rest().is_empty());
         for end in 0..bytes.len() {
-            assert_eq!(
-                Reader::new(&bytes[..end]).unsigned(),
-                Err(Malformed::Truncated)
-            );
+            assert_eq!(Reader::new(&bytes[..end]).unsigned(), Err(Malformed::Truncated));
         }
     }
     for bytes in [
@@ -85,11 +70,7 @@ fn strings_and_bytes_of_every_width() {
         same(|out| write_str(out, &text), &text);
         let encoded = rmp_serde::to_vec(&text).expect("it encodes");
         assert_eq!(Reader::new(&encoded).str(), Ok(&text[..]));
-        assert_eq!(
-            Reader::new(&encoded).bin(),
-            Ok(text.as_bytes()),
-            "a string counts as bytes"
-        );
+        assert_eq!(Reader::new(&encoded).bin(), Ok(text.as_bytes()), "a string counts as bytes");
         assert_eq!(Reader::new(&encoded).skip(), Ok(&encoded[..]));
 
         let bytes = bytes::Bytes::from(vec![0xc1; len]);
@@ -146,10 +127,7 @@ fn every_first_byte_is_skipped_or_refused() {
         assert_eq!(result.is_err(), first == 0xc1, "{first:#x}: {result:?}");
         let body = result.map_or(1, <[u8]>::len);
         for end in 0..body {
-            assert!(
-                Reader::new(&bytes[..end]).skip().is_err(),
-                "{first:#x} cut to {end}"
-            );
+            assert!(Reader::new(&bytes[..end]).skip().is_err(), "{first:#x} cut to {end}");
         }
     }
     assert_eq!(Reader::new(&[0xc1]).skip(), Err(Malformed::Reserved));
@@ -169,10 +147,7 @@ fn a_count_that_cannot_be_true_is_refused_at_its_head() {
         (&[0xc9, 0xff, 0xff, 0xff, 0xff, 0], 0x1_0000_0000, 1),
         (&[0xc7, 2, 0, 0], 3, 2),
     ] {
-        assert_eq!(
-            Reader::new(bytes).skip(),
-            Err(Malformed::Count { announced, left })
-        );
+        assert_eq!(Reader::new(bytes).skip(), Err(Malformed::Count { announced, left }));
     }
 }
 

@@ -16,10 +16,7 @@ fn whole(encoder: &Encoder) -> Vec<u8> {
 }
 
 fn segments(encoder: &Encoder) -> usize {
-    encoder
-        .pieces()
-        .filter(|piece| matches!(piece, Piece::Segment(_)))
-        .count()
+    encoder.pieces().filter(|piece| matches!(piece, Piece::Segment(_))).count()
 }
 
 #[test]
@@ -83,9 +80,7 @@ fn structs_are_written_by_name_or_by_position_and_read_either_way() {
         (Structs::Compact, &[0x92, 1, 2]),
     ] {
         let mut encoder = Encoder::new(structs);
-        Point { x: 1, y: 2 }
-            .encode(&mut encoder)
-            .expect("it encodes");
+        Point { x: 1, y: 2 }.encode(&mut encoder).expect("it encodes");
         assert_eq!(whole(&encoder), bytes);
         let point = Point::decode(Encoded::whole("point", bytes)).expect("it decodes");
         assert_eq!(point, Point { x: 1, y: 2 });
@@ -111,10 +106,7 @@ fn what_serde_refuses_leaves_nothing_behind() {
     encoder.str("before");
     let before = whole(&encoder);
     let error = Half.encode(&mut encoder).expect_err("it fails half way");
-    assert_eq!(
-        (error.kind(), error.message()),
-        (Code::Internal, "half way")
-    );
+    assert_eq!((error.kind(), error.message()), (Code::Internal, "half way"));
     assert_eq!(whole(&encoder), before);
 }
 
@@ -143,34 +135,15 @@ fn bytes_share_a_large_frame_and_leave_a_small_one() {
 #[test]
 fn an_error_names_its_value() {
     for (bytes, message) in [
-        (
-            &[][..],
-            "the answer does not decode: the bytes end inside a value",
-        ),
-        (
-            &[1, 2],
-            "the answer does not decode: expected the end, found a second value",
-        ),
-        (
-            &[0xc1],
-            "the answer does not decode: 0xc1 is not a MessagePack value",
-        ),
+        (&[][..], "the answer does not decode: the bytes end inside a value"),
+        (&[1, 2], "the answer does not decode: expected the end, found a second value"),
+        (&[0xc1], "the answer does not decode: 0xc1 is not a MessagePack value"),
     ] {
         let error = u8::decode(Encoded::whole("answer", bytes)).expect_err("no value");
-        assert_eq!(
-            (error.kind(), error.message()),
-            (Code::InvalidArgument, message)
-        );
+        assert_eq!((error.kind(), error.message()), (Code::InvalidArgument, message));
     }
-    let error = Encoded::whole("answer", &[1])
-        .str()
-        .expect_err("a number is no text");
-    assert!(
-        error
-            .message()
-            .ends_with("expected a string, found an unsigned integer"),
-        "{error}"
-    );
+    let error = Encoded::whole("answer", &[1]).str().expect_err("a number is no text");
+    assert!(error.message().ends_with("expected a string, found an unsigned integer"), "{error}");
     let error = Encoded::whole("answer", &[0xcd, 1, 0]);
     assert!(u8::decode(error).is_err(), "256 is not a byte");
 }
@@ -185,8 +158,5 @@ fn a_default_stands_in_only_for_what_is_missing() {
     assert_eq!(second, Some(9));
     let third = arguments.take("c");
     assert!(third.is_missing());
-    assert_eq!(
-        third.present().expect_err("missing").message(),
-        "missing argument \"c\""
-    );
+    assert_eq!(third.present().expect_err("missing").message(), "missing argument \"c\"");
 }

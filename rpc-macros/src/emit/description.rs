@@ -18,12 +18,8 @@ pub(super) fn emit(scene: &Scene<'_>) -> TokenStream {
     let service_type = scene.private(quote!(Service));
     let name = &scene.service.name;
     let docs = text::of_docs(&scene.service.item.attrs);
-    let methods: Vec<&Method> = scene
-        .service
-        .methods
-        .iter()
-        .filter(|method| method.sound)
-        .collect();
+    let methods: Vec<&Method> =
+        scene.service.methods.iter().filter(|method| method.sound).collect();
     let constants = methods.iter().map(|method| constant(method, scene));
     let list = methods.iter().map(|method| {
         let conditions = method.conditions();
@@ -64,10 +60,7 @@ fn constant(method: &Method, scene: &Scene<'_>) -> TokenStream {
             quote!(#argument_type::new(#name, #ty) #optional)
         })
         .peekable();
-    let arguments = arguments
-        .peek()
-        .is_some()
-        .then(|| quote!(.arguments(&[#(#arguments),*])));
+    let arguments = arguments.peek().is_some().then(|| quote!(.arguments(&[#(#arguments),*])));
     let result = text::of_type(&method.result);
     let returns = match &method.error {
         Some(error) => {

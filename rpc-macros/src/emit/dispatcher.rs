@@ -16,11 +16,8 @@ pub(super) fn emit(scene: &Scene<'_>) -> TokenStream {
     let service = &scene.service.item.ident;
     let visibility = &scene.service.item.vis;
     let (dispatcher, handler, applied) = (&scene.dispatcher, &scene.handler, scene.applied_trait());
-    let (definition, parameters, arguments) = (
-        scene.definition_parameters(),
-        scene.impl_parameters(),
-        scene.arguments(),
-    );
+    let (definition, parameters, arguments) =
+        (scene.definition_parameters(), scene.impl_parameters(), scene.arguments());
     let bounds = bounds(scene);
     let unbounded = scene.unbounded_parameters();
     let (field, marker) = scene.marker().unzip();
@@ -102,12 +99,7 @@ fn fallback(scene: &Scene<'_>) -> TokenStream {
 /// What a dispatcher asks of the trait's parameters: the trait's own conditions, and that they can be anywhere.
 pub(super) fn bounds(scene: &Scene<'_>) -> TokenStream {
     let predicates = scene.predicates();
-    let types = scene
-        .service
-        .item
-        .generics
-        .type_params()
-        .map(|parameter| &parameter.ident);
+    let types = scene.service.item.generics.type_params().map(|parameter| &parameter.ident);
     quote! {
         #(#predicates,)*
         #(#types: ::core::marker::Send + ::core::marker::Sync + 'static,)*
@@ -120,16 +112,10 @@ fn implementation(scene: &Scene<'_>) -> TokenStream {
     let bounds = bounds(scene);
     let description = &scene.description;
     let lenient = lenient();
-    let [trait_path, service, session, request, answer, slots] = [
-        "Dispatcher",
-        "Service",
-        "Session",
-        "Request",
-        "Answer",
-        "slots",
-    ]
-    .map(|name| format_ident!("{name}"))
-    .map(|name| scene.private(quote!(#name)));
+    let [trait_path, service, session, request, answer, slots] =
+        ["Dispatcher", "Service", "Session", "Request", "Answer", "slots"]
+            .map(|name| format_ident!("{name}"))
+            .map(|name| scene.private(quote!(#name)));
     let sound = || scene.service.methods.iter().filter(|method| method.sound);
     let (asynchronous, blocking): (Vec<_>, Vec<_>) =
         sound().partition(|method| method.run != Run::Blocking);

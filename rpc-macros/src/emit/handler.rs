@@ -68,11 +68,7 @@ fn ending(method: &Method, call: &TokenStream, scene: &Scene<'_>) -> TokenStream
     };
     let (value, failure) = (local("value"), local("failure"));
     let answer = answer(&method.result, &value, scene);
-    let success = if is_unit(&method.result) {
-        quote!(())
-    } else {
-        quote!(#value)
-    };
+    let success = if is_unit(&method.result) { quote!(()) } else { quote!(#value) };
     let failure_trait = scene.facade(quote!(Failure));
     quote! {
         let #result = #call;

@@ -185,17 +185,8 @@ fn anywhere(span: Span) -> [TypeParamBound; 3] {
 /// A name that does not occur in the trait.
 fn unused(name: &str, service: &Service) -> Ident {
     let mut tokens = service.item.to_token_stream();
-    tokens.extend(
-        service
-            .methods
-            .iter()
-            .map(|method| method.item.to_token_stream()),
-    );
-    let name = if mentions(tokens, name) {
-        format!("__{name}")
-    } else {
-        name.to_owned()
-    };
+    tokens.extend(service.methods.iter().map(|method| method.item.to_token_stream()));
+    let name = if mentions(tokens, name) { format!("__{name}") } else { name.to_owned() };
     Ident::new(&name, Span::call_site())
 }
 
@@ -220,8 +211,5 @@ fn lenient() -> TokenStream {
 
 /// The documentation of an item.
 fn docs(attributes: &[Attribute]) -> Vec<&Attribute> {
-    attributes
-        .iter()
-        .filter(|attribute| attribute.path().is_ident("doc"))
-        .collect()
+    attributes.iter().filter(|attribute| attribute.path().is_ident("doc")).collect()
 }

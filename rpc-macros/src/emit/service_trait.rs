@@ -10,21 +10,11 @@ use crate::ast::Method;
 pub(super) fn emit(scene: &Scene<'_>) -> TokenStream {
     let mut item: ItemTrait = scene.service.item.clone();
     item.colon_token.get_or_insert_default();
-    for bound in [
-        quote!(::core::marker::Send),
-        quote!(::core::marker::Sync),
-        quote!('static),
-    ] {
+    for bound in [quote!(::core::marker::Send), quote!(::core::marker::Sync), quote!('static)] {
         item.supertraits.push(syn::parse_quote!(#bound));
     }
-    let methods = scene
-        .service
-        .methods
-        .iter()
-        .map(|method| TraitItem::Fn(function(method)));
-    item.items = methods
-        .chain(scene.service.others.iter().cloned())
-        .collect();
+    let methods = scene.service.methods.iter().map(|method| TraitItem::Fn(function(method)));
+    item.items = methods.chain(scene.service.others.iter().cloned()).collect();
     // A default body reads `async move` where its author wrote `async fn`.
     quote! {
         #[allow(clippy::manual_async_fn)]
@@ -44,9 +34,7 @@ fn function(method: &Method) -> TraitItemFn {
         ReturnType::Type(_, ty) if !matches!(**ty, Type::Never(_)) => (**ty).clone(),
         _ => syn::parse_quote!(()),
     };
-    let send = method
-        .sound
-        .then(|| quote_spanned!(item.sig.ident.span()=> + ::core::marker::Send));
+    let send = method.sound.then(|| quote_spanned!(item.sig.ident.span()=> + ::core::marker::Send));
     // Where a handler's future is not `Send`, the compiler points here as well.
     item.sig.output = parse_quote_spanned! {item.sig.ident.span()=>
         -> impl ::core::future::Future<Output = #output> #send

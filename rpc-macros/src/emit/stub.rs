@@ -14,11 +14,8 @@ pub(super) fn emit(scene: &Scene<'_>) -> TokenStream {
     let service = &scene.service.item.ident;
     let visibility = &scene.service.item.vis;
     let client = &scene.client;
-    let (definition, parameters, arguments) = (
-        scene.definition_parameters(),
-        scene.impl_parameters(),
-        scene.arguments(),
-    );
+    let (definition, parameters, arguments) =
+        (scene.definition_parameters(), scene.impl_parameters(), scene.arguments());
     let predicates = scene.predicates();
     let (field, marker) = scene.marker().unzip();
     let channel = scene.facade(quote!(Channel));
@@ -139,9 +136,7 @@ fn stub_method(method: &Method, scene: &Scene<'_>) -> TokenStream {
         Some(error) => quote!(#call<#result, #error>),
         None => quote!(#call<#result>),
     };
-    let parameters = method
-        .arguments()
-        .map(|Argument { ident, ty, .. }| quote!(#ident: #ty));
+    let parameters = method.arguments().map(|Argument { ident, ty, .. }| quote!(#ident: #ty));
     let constant = description::name_of(method);
     let description = &scene.description;
     let request = local("request");
@@ -160,9 +155,7 @@ fn stub_method(method: &Method, scene: &Scene<'_>) -> TokenStream {
 
 fn encode(argument: &Argument, scene: &Scene<'_>) -> TokenStream {
     let (request, encoded) = (local("request"), local("encoded"));
-    let Argument {
-        ident, name, form, ..
-    } = argument;
+    let Argument { ident, name, form, .. } = argument;
     let call = match form {
         Form::Str => return quote!(#request.encoder().str(#ident);),
         Form::Bytes => return quote!(#request.encoder().bin(#ident);),
@@ -189,9 +182,7 @@ fn encode(argument: &Argument, scene: &Scene<'_>) -> TokenStream {
 fn unsound(method: &Method, head: &TokenStream, scene: &Scene<'_>) -> TokenStream {
     let ident = method.ident();
     let call = scene.facade(quote!(Call));
-    let anything: Vec<_> = (0..method.arity)
-        .map(|index| format_ident!("__T{index}"))
-        .collect();
+    let anything: Vec<_> = (0..method.arity).map(|index| format_ident!("__T{index}")).collect();
     quote! {
         #head fn #ident<#(#anything,)*>(&self, #(_: #anything),*) -> #call<()> {
             ::core::unimplemented!()

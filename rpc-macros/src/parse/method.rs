@@ -47,10 +47,7 @@ pub(crate) fn method(
         );
     }
     if let (Some(_), Some(span)) = (options.blocking, options.spawn) {
-        errors.at(
-            span,
-            "a blocking method runs on threads of its own already: drop `spawn`",
-        );
+        errors.at(span, "a blocking method runs on threads of its own already: drop `spawn`");
     }
     let run = match (options.blocking, spawn || options.spawn.is_some()) {
         (Some(_), _) => Run::Blocking,
@@ -93,10 +90,7 @@ fn name(ident: &Ident, options: &MethodOptions, client: &Ident, errors: &Errors)
     if name.is_empty() {
         errors.on(literal, "a method's name cannot be empty");
     } else if name.contains('.') {
-        errors.on(
-            literal,
-            "a method's name cannot contain `.`, which ends the service's name",
-        );
+        errors.on(literal, "a method's name cannot contain `.`, which ends the service's name");
     }
     name
 }
@@ -119,10 +113,7 @@ fn qualifiers(signature: &Signature, options: &MethodOptions, errors: &Errors) {
     }
     match (&signature.asyncness, options.blocking) {
         (Some(token), Some(_)) => {
-            errors.on(
-                token,
-                "a blocking method is a plain `fn`: drop `async`, or drop `blocking`",
-            );
+            errors.on(token, "a blocking method is a plain `fn`: drop `async`, or drop `blocking`");
         }
         (None, None) if !types::is_impl_return(&signature.output) => errors.on(
             signature.fn_token,
@@ -145,14 +136,10 @@ fn generics(signature: &Signature, errors: &Errors) {
             ),
         }
     }
-    if let (true, Some(clause)) = (
-        signature.generics.params.is_empty(),
-        &signature.generics.where_clause,
-    ) {
-        errors.on(
-            clause,
-            "a remote method has no `where`: move the bounds to the trait",
-        );
+    if let (true, Some(clause)) =
+        (signature.generics.params.is_empty(), &signature.generics.where_clause)
+    {
+        errors.on(clause, "a remote method has no `where`: move the bounds to the trait");
     }
 }
 
@@ -167,12 +154,7 @@ fn receiver(signature: &Signature, errors: &Errors) {
         );
         return;
     };
-    let Receiver {
-        mutability,
-        self_token,
-        kind,
-        ..
-    } = receiver;
+    let Receiver { mutability, self_token, kind, .. } = receiver;
     match kind {
         // A named lifetime is declared somewhere, and reported there.
         ReceiverKind::Reference(_, Some(lifetime), None)

@@ -62,32 +62,18 @@ pub(crate) fn service(
     for inner in std::mem::take(&mut item.items) {
         match inner {
             TraitItem::Fn(inner) => {
-                methods.push(method::method(
-                    inner,
-                    &client,
-                    options.spawn.is_some(),
-                    errors,
-                ));
+                methods.push(method::method(inner, &client, options.spawn.is_some(), errors));
             }
             other => others.extend(foreign(other, errors)),
         }
     }
-    let name = options
-        .name
-        .as_ref()
-        .map_or_else(|| item.ident.unraw().to_string(), syn::LitStr::value);
+    let name =
+        options.name.as_ref().map_or_else(|| item.ident.unraw().to_string(), syn::LitStr::value);
     for method in &mut methods {
         method.sound &= sound;
     }
     unbounded(&item, &mut methods, errors);
-    let mut service = Service {
-        item,
-        name,
-        facade: options.facade,
-        methods,
-        sound,
-        others,
-    };
+    let mut service = Service { item, name, facade: options.facade, methods, sound, others };
     check::names(&mut service, options.name.as_ref(), errors);
     Some(service)
 }
@@ -100,10 +86,7 @@ pub(crate) fn client(service: &Ident) -> Ident {
 fn header(item: &mut ItemTrait, errors: &Errors) {
     for attribute in &item.attrs {
         if options::is_ours(attribute) {
-            errors.on(
-                attribute,
-                "the options of a service stand in `#[rpc::service(…)]`",
-            );
+            errors.on(attribute, "the options of a service stand in `#[rpc::service(…)]`");
         }
     }
     item.attrs.retain(|attribute| !options::is_ours(attribute));
@@ -115,20 +98,14 @@ fn header(item: &mut ItemTrait, errors: &Errors) {
     }
     for parameter in &item.generics.params {
         if let GenericParam::Lifetime(lifetime) = parameter {
-            errors.on(
-                lifetime,
-                "a service has no lifetimes: it outlives every connection",
-            );
+            errors.on(lifetime, "a service has no lifetimes: it outlives every connection");
         }
     }
     for bound in &item.supertraits {
         if let TypeParamBound::Lifetime(lifetime) = bound
             && lifetime.ident != "static"
         {
-            errors.on(
-                lifetime,
-                "a service has no lifetimes: it outlives every connection",
-            );
+            errors.on(lifetime, "a service has no lifetimes: it outlives every connection");
         }
     }
 }
@@ -141,9 +118,8 @@ fn unbounded(item: &ItemTrait, methods: &mut [Method], errors: &Errors) {
         if !parameter.bounds.is_empty() || mentions(conditions.clone(), &name) {
             continue;
         }
-        let users = methods
-            .iter_mut()
-            .filter(|method| mentions(method.item.sig.to_token_stream(), &name));
+        let users =
+            methods.iter_mut().filter(|method| mentions(method.item.sig.to_token_stream(), &name));
         let mut is_used = false;
         for user in users {
             user.sound = false;

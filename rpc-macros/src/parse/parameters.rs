@@ -75,10 +75,7 @@ fn context(typed: &PatType, options: &ParameterOptions, second: bool, errors: &E
     if second {
         errors.on(typed, "a call has one context: drop this parameter");
     } else if !lent {
-        errors.on(
-            &typed.ty,
-            "the context is lent to the call: write `&Context`",
-        );
+        errors.on(&typed.ty, "the context is lent to the call: write `&Context`");
     }
     if let Some((span, _)) = &options.default {
         errors.at(*span, "the context is always there: drop `default`");

@@ -86,20 +86,14 @@ fn owned(ty: &Type, role: &str, errors: &Errors) {
             format!("both ends must know which type {role} is: name it in place of `dyn`"),
         ),
         Type::FnPtr(_) | Type::Ptr(_) => {
-            errors.on(
-                ty,
-                "an address means nothing on the other end: send a value",
-            );
+            errors.on(ty, "an address means nothing on the other end: send a value");
         }
         Type::Slice(slice) => {
             let elem = crate::text::of_type(&slice.elem);
             errors.on(ty, format!("a slice has no size: write `Vec<{elem}>`"));
         }
         ty if is_word(ty, "str") => {
-            errors.on(
-                ty,
-                "`str` has no size: write `&str` for an argument, `String` elsewhere",
-            );
+            errors.on(ty, "`str` has no size: write `&str` for an argument, `String` elsewhere");
         }
         Type::Never(_) => errors.on(ty, "a call must end: return a value"),
         ty => inside(ty, role, errors),
@@ -138,15 +132,8 @@ fn inside(ty: &Type, role: &str, errors: &Errors) {
 }
 
 fn inside_path(ty: &Type, path: &Path, role: &str, errors: &Errors) {
-    if path
-        .segments
-        .first()
-        .is_some_and(|segment| segment.ident == "Self")
-    {
-        errors.on(
-            ty,
-            "`Self` is the server's type, which the client does not have: name the type",
-        );
+    if path.segments.first().is_some_and(|segment| segment.ident == "Self") {
+        errors.on(ty, "`Self` is the server's type, which the client does not have: name the type");
         return;
     }
     let Some(last) = path.segments.last() else {
@@ -190,15 +177,9 @@ fn option(ty: &Type, segment: &PathSegment, errors: &Errors) -> bool {
         }
         _ => return true,
     };
-    let instead = if twin == "Some(())" {
-        "`bool`"
-    } else {
-        "one `Option`, or an enum of your own"
-    };
-    errors.on(
-        ty,
-        format!("`{twin}` would arrive as `None`: use {instead}"),
-    );
+    let instead =
+        if twin == "Some(())" { "`bool`" } else { "one `Option`, or an enum of your own" };
+    errors.on(ty, format!("`{twin}` would arrive as `None`: use {instead}"));
     false
 }
 
@@ -242,11 +223,9 @@ fn is_future(bound: &TypeParamBound) -> bool {
 
 fn is_bound(bound: &TypeParamBound, name: &str) -> bool {
     match bound {
-        TypeParamBound::Trait(bound) => bound
-            .path
-            .segments
-            .last()
-            .is_some_and(|segment| segment.ident == name),
+        TypeParamBound::Trait(bound) => {
+            bound.path.segments.last().is_some_and(|segment| segment.ident == name)
+        }
         _ => false,
     }
 }
@@ -267,11 +246,8 @@ fn type_arguments(segment: &PathSegment) -> impl Iterator<Item = &Type> {
         PathArguments::AngleBracketed(arguments) => Some(&arguments.args),
         _ => None,
     };
-    arguments
-        .into_iter()
-        .flatten()
-        .filter_map(|argument| match argument {
-            GenericArgument::Type(ty) => Some(ty),
-            _ => None,
-        })
+    arguments.into_iter().flatten().filter_map(|argument| match argument {
+        GenericArgument::Type(ty) => Some(ty),
+        _ => None,
+    })
 }

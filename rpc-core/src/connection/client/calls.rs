@@ -140,10 +140,7 @@ impl<W: Default> Calls<W> {
         entry.ordinal = 0;
         std::mem::swap(&mut entry.outgoing, outgoing);
         entry.waiter = waiter;
-        let call = CallRef {
-            slot,
-            generation: entry.generation,
-        };
+        let call = CallRef { slot, generation: entry.generation };
         self.live += 1;
         self.push_back(slot);
         Ok(call)
@@ -164,10 +161,7 @@ impl<W: Default> Calls<W> {
     /// The slot of a call that its caller still holds.
     pub(super) fn held(&mut self, call: CallRef) -> &mut Entry<W> {
         let entry = &mut self.entries[call.slot as usize];
-        debug_assert_eq!(
-            entry.generation, call.generation,
-            "a caller's slot is not free"
-        );
+        debug_assert_eq!(entry.generation, call.generation, "a caller's slot is not free");
         entry
     }
 
@@ -177,9 +171,7 @@ impl<W: Default> Calls<W> {
 
     /// All slots that are in use.
     pub(super) fn iter(&self) -> impl Iterator<Item = (u32, &Entry<W>)> {
-        (0..)
-            .zip(&self.entries)
-            .filter(|(_, entry)| entry.stage != Stage::Free)
+        (0..).zip(&self.entries).filter(|(_, entry)| entry.stage != Stage::Free)
     }
 
     /// The first call of the queue.
@@ -246,10 +238,7 @@ impl<W: Default> Calls<W> {
     /// Makes a slot free, and returns what it held, to be dropped where the caller likes.
     pub(super) fn free(&mut self, slot: u32) -> (Outgoing, W) {
         let entry = &mut self.entries[slot as usize];
-        let held = (
-            std::mem::take(&mut entry.outgoing),
-            std::mem::take(&mut entry.waiter),
-        );
+        let held = (std::mem::take(&mut entry.outgoing), std::mem::take(&mut entry.waiter));
         self.free_emptied(slot);
         held
     }
@@ -273,10 +262,7 @@ impl<W: Default> Calls<W> {
         if self.live == 0 && self.entries.len() > KEPT_SLOTS {
             // Nothing is outstanding, so the ids may begin again. Empty slots own nothing.
             let generation = (self.generation + 1) & (u32::MAX >> SLOT_BITS);
-            *self = Self {
-                generation,
-                ..Self::new()
-            };
+            *self = Self { generation, ..Self::new() };
         }
     }
 

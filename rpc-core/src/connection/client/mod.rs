@@ -134,10 +134,7 @@ impl<W: Default> Connection<W> {
     pub fn connected(&mut self) {
         debug_assert_eq!(self.state, State::Closed, "one connection at a time");
         self.state = State::Hello;
-        self.peer = Hello {
-            max_calls: ASSUMED_CALLS,
-            ..Hello::default()
-        };
+        self.peer = Hello { max_calls: ASSUMED_CALLS, ..Hello::default() };
         self.ordinal = 0;
         self.output.raw(&preface(VERSION.0, VERSION.1));
         let hello = Hello {
@@ -189,10 +186,7 @@ impl<W: Default> Connection<W> {
         let default_timeout = self.config.default_timeout;
         let entry = self.calls.entry(slot);
         let outgoing = &mut entry.outgoing;
-        let metadata = outgoing
-            .metadata
-            .as_ref()
-            .map_or_else(MetadataRef::default, |m| m.view());
+        let metadata = outgoing.metadata.as_ref().map_or_else(MetadataRef::default, |m| m.view());
         // The head takes the method's name, the metadata and at most 40 bytes around them.
         let size = outgoing.arguments.len() + outgoing.method.len() + metadata.len() + 40;
         if size > limit {
@@ -206,18 +200,13 @@ impl<W: Default> Connection<W> {
                 too_large(size, limit),
             ));
         }
-        let left = entry
-            .deadline
-            .map(|deadline| deadline.saturating_duration_since(now));
+        let left = entry.deadline.map(|deadline| deadline.saturating_duration_since(now));
         let timeout = match (left, default_timeout) {
             // The server would take the default for it; the longest timeout is as good as none.
             (None, Some(_)) => Some(MAX_TIMEOUT),
             _ => left.filter(|_| left != default_timeout),
         };
-        let extras = Extras {
-            timeout,
-            attempt: None,
-        };
+        let extras = Extras { timeout, attempt: None };
         let id = (!outgoing.oneway).then_some(id);
         self.output.frame(
             |out| message::write_call(out, id, outgoing.method, extras, metadata),
@@ -226,19 +215,13 @@ impl<W: Default> Connection<W> {
         self.ordinal += 1;
         entry.ordinal = self.ordinal;
         entry.early = early;
-        entry.stage = if id.is_some() {
-            Stage::Sent
-        } else {
-            Stage::Settled
-        };
+        entry.stage = if id.is_some() { Stage::Sent } else { Stage::Settled };
         self.calls.unlink(slot);
         if id.is_some() {
             self.in_flight += 1;
             Some(Transmitted::Request)
         } else {
-            Some(Transmitted::Notification(
-                &mut self.calls.entry(slot).waiter,
-            ))
+            Some(Transmitted::Notification(&mut self.calls.entry(slot).waiter))
         }
     }
 
@@ -270,9 +253,7 @@ impl<W: Default> Connection<W> {
         let message = Message::parse(body.as_slice())?;
         if self.state == State::Hello {
             let Message::Hello(hello) = message else {
-                return Err(Violation::HelloExpected {
-                    kind: message::kind_of(body.as_slice()),
-                });
+                return Err(Violation::HelloExpected { kind: message::kind_of(body.as_slice()) });
             };
             self.peer = hello;
             self.state = State::Open;
@@ -294,9 +275,9 @@ impl<W: Default> Connection<W> {
                 Ok(Event::GoAway(error))
             }
             Message::Hello(_) => Err(Violation::SecondHello),
-            Message::Call { .. } | Message::Cancel { .. } => Err(Violation::WrongSide {
-                kind: message::kind_of(body.as_slice()),
-            }),
+            Message::Call { .. } | Message::Cancel { .. } => {
+                Err(Violation::WrongSide { kind: message::kind_of(body.as_slice()) })
+            }
         }
     }
 
@@ -307,16 +288,11 @@ impl<W: Default> Connection<W> {
         payload: u32,
         body: &mut Body,
     ) -> Result<Event<'_, W>, Violation> {
-        let outcome =
-            match error {
-                None => Ok(payload),
-                Some(span) => Err(message::read_error(slice(body, &span)).map_err(
-                    |malformed| Violation::Malformed {
-                        part: "the error",
-                        malformed,
-                    },
-                )?),
-            };
+        let outcome = match error {
+            None => Ok(payload),
+            Some(span) => Err(message::read_error(slice(body, &span))
+                .map_err(|malformed| Violation::Malformed { part: "the error", malformed })?),
+        };
         if let Err(error) = &outcome
             && let Some(slot) = self.calls.outstanding(id)
             && self.is_worth_another_try(slot, error)
@@ -352,10 +328,7 @@ impl<W: Default> Connection<W> {
         outcome: Result<u32, Error>,
         body: Option<&mut Body>,
     ) -> Result<Event<'_, W>, Violation> {
-        let slot = self
-            .calls
-            .outstanding(id)
-            .ok_or(Violation::NotOutstanding { id })?;
+        let slot = self.calls.outstanding(id).ok_or(Violation::NotOutstanding { id })?;
         self.in_flight -= 1;
         match self.calls.entry(slot).stage {
             Stage::Cancelled => {
@@ -434,8 +407,7 @@ impl<W: Default> Connection<W> {
     /// Tells the server which rule it broke (PROTOCOL 9.4).
     pub fn violated(&mut self, violation: &Violation) {
         let error = Error::internal(violation.to_string());
-        self.output
-            .message(|out| message::write_go_away(out, 0, Some(&error)));
+        self.output.message(|out| message::write_go_away(out, 0, Some(&error)));
     }
 
     /// Whether the server has introduced itself.
@@ -475,11 +447,7 @@ impl<W: Default> Connection<W> {
                 Error::deadline_exceeded("the deadline passed while the call waited for its answer")
             } else {
                 self.calls.unlink(slot);
-                let what = if self.state == State::Closed {
-                    "a connection"
-                } else {
-                    "its turn"
-                };
+                let what = if self.state == State::Closed { "a connection" } else { "its turn" };
                 Error::deadline_exceeded(format!(
                     "the deadline passed while the call waited for {what}"
                 ))
@@ -495,17 +463,11 @@ impl<W: Default> Connection<W> {
     /// unless the server had said that it would go away. `settled` gets each caller; the returned remains are to be
     /// dropped outside of any lock.
     pub fn lost(&mut self, error: &Error, mut settled: impl FnMut(&mut W, Error)) -> Remains<W> {
-        let mut remains = Remains {
-            output: self.output.take_unsent(),
-            calls: Vec::new(),
-        };
+        let mut remains = Remains { output: self.output.take_unsent(), calls: Vec::new() };
         let state = std::mem::replace(&mut self.state, State::Closed);
         self.in_flight = 0;
-        let mut slots: Vec<(u32, Stage, u64)> = self
-            .calls
-            .iter()
-            .map(|(slot, entry)| (slot, entry.stage, entry.ordinal))
-            .collect();
+        let mut slots: Vec<(u32, Stage, u64)> =
+            self.calls.iter().map(|(slot, entry)| (slot, entry.stage, entry.ordinal)).collect();
         // From the last that was sent to the first, so that each goes back to the front of the queue.
         slots.sort_unstable_by_key(|(.., ordinal)| Reverse(*ordinal));
         for (slot, stage, ordinal) in slots {
@@ -528,10 +490,7 @@ impl<W: Default> Connection<W> {
                 (Stage::Queued, _) => {
                     entry.stage = Stage::Settled;
                     self.calls.unlink(slot);
-                    settled(
-                        &mut self.calls.entry(slot).waiter,
-                        error.clone().not_started(true),
-                    );
+                    settled(&mut self.calls.entry(slot).waiter, error.clone().not_started(true));
                 }
             }
         }

@@ -24,10 +24,7 @@ struct Channel {
 impl Channel {
     fn closed() -> Self {
         let config = Config::new(ASSUMED_MESSAGE_SIZE, None, Structs::Named);
-        Self {
-            machine: Connection::new(config),
-            now: Instant::now(),
-        }
+        Self { machine: Connection::new(config), now: Instant::now() }
     }
 
     fn open(max_calls: u8) -> Self {
@@ -43,15 +40,10 @@ impl Channel {
     }
 
     fn submit(&mut self, timeout: Option<Duration>) -> CallRef {
-        let mut outgoing = Outgoing {
-            method: "m",
-            ..Outgoing::default()
-        };
+        let mut outgoing = Outgoing { method: "m", ..Outgoing::default() };
         msgpack::write_array_len(outgoing.arguments.buffer(), 0);
         let deadline = timeout.map(|timeout| self.now + timeout);
-        self.machine
-            .submit(&mut outgoing, deadline, None)
-            .expect("there is room")
+        self.machine.submit(&mut outgoing, deadline, None).expect("there is room")
     }
 
     fn transmit(&mut self) {
@@ -95,16 +87,12 @@ impl Channel {
 
     fn expire(&mut self, after: Duration) {
         self.now += after;
-        self.machine
-            .expire(self.now, |waiter, error| settle(waiter, &error));
+        self.machine.expire(self.now, |waiter, error| settle(waiter, &error));
     }
 
     fn lose(&mut self) -> usize {
         let error = Error::unavailable("lost");
-        self.machine
-            .lost(&error, |waiter, error| settle(waiter, &error))
-            .calls
-            .len()
+        self.machine.lost(&error, |waiter, error| settle(waiter, &error)).calls.len()
     }
 
     /// The caller has taken its outcome.
@@ -131,17 +119,8 @@ impl Channel {
 }
 
 fn settle(waiter: &mut Waiter, error: &Error) {
-    let started = if error.is_not_started() {
-        ", not started"
-    } else {
-        ""
-    };
-    assert!(
-        waiter
-            .replace(format!("{}{started}", error.kind()))
-            .is_none(),
-        "two outcomes"
-    );
+    let started = if error.is_not_started() { ", not started" } else { "" };
+    assert!(waiter.replace(format!("{}{started}", error.kind())).is_none(), "two outcomes");
 }
 
 const SOON: Duration = Duration::from_millis(1);
@@ -150,10 +129,7 @@ const SOON: Duration = Duration::from_millis(1);
 fn queued_then_cancelled() {
     let mut channel = Channel::closed();
     let call = channel.submit(None);
-    assert!(
-        channel.machine.cancel(call).is_some(),
-        "its remains come back at once"
-    );
+    assert!(channel.machine.cancel(call).is_some(), "its remains come back at once");
     assert!(channel.machine.is_empty() && !channel.machine.has_queued());
     assert!(channel.written().is_empty());
 }
@@ -166,11 +142,7 @@ fn queued_then_expired() {
         assert_eq!(channel.machine.next_deadline(), Some(channel.now + SOON));
         channel.expire(SOON);
         let outcome = channel.outcome(call);
-        assert_eq!(
-            outcome.as_deref(),
-            Some("deadline_exceeded, not started"),
-            "{connected}"
-        );
+        assert_eq!(outcome.as_deref(), Some("deadline_exceeded, not started"), "{connected}");
         channel.release(call);
         assert!(channel.machine.is_empty() && channel.written().is_empty());
         assert_eq!(channel.machine.next_deadline(), None);
@@ -182,10 +154,7 @@ fn queued_then_connecting_failed() {
     let mut channel = Channel::closed();
     let call = channel.submit(None);
     assert_eq!(channel.lose(), 0);
-    assert_eq!(
-        channel.outcome(call).as_deref(),
-        Some("unavailable, not started")
-    );
+    assert_eq!(channel.outcome(call).as_deref(), Some("unavailable, not started"));
     assert!(!channel.machine.has_queued());
     channel.release(call);
     assert!(channel.machine.is_empty());
@@ -217,10 +186,7 @@ fn answered_then_dropped() {
 fn sent_then_cancelled_then_answered() {
     let mut channel = Channel::open(9);
     let (call, id) = channel.sent(None);
-    assert!(
-        channel.machine.cancel(call).is_none(),
-        "the slot is held until the answer"
-    );
+    assert!(channel.machine.cancel(call).is_none(), "the slot is held until the answer");
     assert_eq!(channel.written(), [0, 0, 0, 4, 0x93, 6, id, 0xc0]);
     assert_eq!((channel.machine.in_flight(), channel.machine.len()), (1, 1));
     let next = channel.sent(None);
@@ -246,11 +212,7 @@ fn sent_then_expired_then_taken_then_answered() {
     assert_eq!(channel.outcome(call).as_deref(), Some("deadline_exceeded"));
     assert_eq!(channel.written(), [0, 0, 0, 4, 0x93, 6, id, 0xc0]);
     channel.release(call);
-    assert_eq!(
-        channel.machine.len(),
-        1,
-        "the slot is held until the answer"
-    );
+    assert_eq!(channel.machine.len(), 1, "the slot is held until the answer");
     channel.expire(SOON);
     assert!(channel.written().is_empty(), "it expires once");
     assert!(channel.receive(&[0x94, 1, id, 0xc0, 0xc0]));
@@ -262,10 +224,7 @@ fn sent_then_expired_then_answered_then_taken() {
     let mut channel = Channel::open(9);
     let (call, id) = channel.sent(Some(SOON));
     channel.expire(SOON);
-    assert!(
-        !channel.receive(&[0x94, 1, id, 0xc0, 0xc0]),
-        "its caller still holds the slot"
-    );
+    assert!(!channel.receive(&[0x94, 1, id, 0xc0, 0xc0]), "its caller still holds the slot");
     assert_eq!(channel.outcome(call).as_deref(), Some("deadline_exceeded"));
     channel.release(call);
     assert!(channel.machine.is_empty());
@@ -286,11 +245,7 @@ fn sent_then_lost() {
     let mut channel = Channel::open(9);
     let (call, _) = channel.sent(None);
     channel.lose();
-    assert_eq!(
-        channel.outcome(call).as_deref(),
-        Some("unavailable"),
-        "it may have run"
-    );
+    assert_eq!(channel.outcome(call).as_deref(), Some("unavailable"), "it may have run");
     channel.release(call);
     assert!(channel.machine.is_empty());
 }
@@ -322,10 +277,7 @@ fn what_was_refused_early_is_sent_again_in_its_order() {
     assert_eq!(channel.transmitted(), [0, 1, 2, 3]);
     channel.submit(None);
     channel.receive(&[0x92, 14, 0x81, 0, 1]);
-    assert!(
-        channel.transmitted().is_empty(),
-        "more are in flight than are accepted"
-    );
+    assert!(channel.transmitted().is_empty(), "more are in flight than are accepted");
     for id in [1, 2, 3] {
         channel.refuse(id, Code::ResourceExhausted);
     }
@@ -342,16 +294,10 @@ fn what_was_refused_with_knowledge_is_not_sent_again() {
     let mut channel = Channel::open(9);
     let (call, id) = channel.sent(None);
     channel.refuse(id, Code::ResourceExhausted);
-    assert_eq!(
-        channel.outcome(call).as_deref(),
-        Some("resource_exhausted, not started")
-    );
+    assert_eq!(channel.outcome(call).as_deref(), Some("resource_exhausted, not started"));
     let (call, id) = channel.sent(None);
     channel.refuse(id, Code::Unavailable);
-    assert_eq!(
-        channel.outcome(call).as_deref(),
-        Some("unavailable, not started")
-    );
+    assert_eq!(channel.outcome(call).as_deref(), Some("unavailable, not started"));
 }
 
 #[test]
@@ -364,10 +310,7 @@ fn what_was_refused_twice_is_not_sent_again() {
     channel.refuse(id, Code::ResourceExhausted);
     assert_eq!(channel.transmitted(), [id]);
     channel.refuse(id, Code::ResourceExhausted);
-    assert_eq!(
-        channel.outcome(call).as_deref(),
-        Some("resource_exhausted, not started")
-    );
+    assert_eq!(channel.outcome(call).as_deref(), Some("resource_exhausted, not started"));
 }
 
 #[test]
@@ -399,10 +342,7 @@ fn what_a_leaving_server_did_not_take_goes_to_the_next_one_in_its_order() {
     // Of the eight calls that this connection carried it took five.
     channel.receive(&[0x94, 13, 5, 0xc0, 0xc0]);
     channel.transmit();
-    assert!(
-        channel.written().is_empty(),
-        "nothing is sent to it any more"
-    );
+    assert!(channel.written().is_empty(), "nothing is sent to it any more");
     channel.lose();
     assert_eq!(channel.outcome(sent[0]).as_deref(), Some("unavailable"));
     let mut order = Vec::new();
@@ -410,11 +350,7 @@ fn what_a_leaving_server_did_not_take_goes_to_the_next_one_in_its_order() {
         channel.machine.calls.unlink(slot);
         order.push(slot);
     }
-    let expected: Vec<u32> = sent[1..]
-        .iter()
-        .chain([&queued])
-        .map(|call| call.slot)
-        .collect();
+    let expected: Vec<u32> = sent[1..].iter().chain([&queued]).map(|call| call.slot).collect();
     assert_eq!(order, expected);
 }
 
@@ -441,10 +377,7 @@ fn one_way_calls_end_when_they_are_written() {
     assert_eq!(channel.outcome(call), None, "it waits like any other");
     channel.lose();
     channel.connect(1);
-    assert_eq!(
-        channel.outcome(call).as_deref(),
-        Some("unavailable, not started")
-    );
+    assert_eq!(channel.outcome(call).as_deref(), Some("unavailable, not started"));
     let call = channel.submit(None);
     channel.machine.calls.entry(call.slot).outgoing.oneway = true;
     channel.transmit();
@@ -469,25 +402,12 @@ fn nothing_is_sent_above_high_water() {
 fn a_full_channel_gives_the_call_back() {
     let mut channel = Channel::closed();
     for _ in 0..crate::limits::MAX_CALLS_PER_CHANNEL {
-        assert!(
-            channel
-                .machine
-                .submit(&mut Outgoing::default(), None, None)
-                .is_ok()
-        );
+        assert!(channel.machine.submit(&mut Outgoing::default(), None, None).is_ok());
     }
-    let mut outgoing = Outgoing {
-        method: "again",
-        ..Outgoing::default()
-    };
-    let refused = channel
-        .machine
-        .submit(&mut outgoing, None, Some("mine".to_owned()));
+    let mut outgoing = Outgoing { method: "again", ..Outgoing::default() };
+    let refused = channel.machine.submit(&mut outgoing, None, Some("mine".to_owned()));
     let (error, waiter) = refused.expect_err("no slot is left");
     assert_eq!(error.kind(), Code::ResourceExhausted);
     assert!(error.is_not_started());
-    assert_eq!(
-        (outgoing.method, waiter.as_deref()),
-        ("again", Some("mine"))
-    );
+    assert_eq!((outgoing.method, waiter.as_deref()), ("again", Some("mine")));
 }

@@ -88,20 +88,13 @@ impl ClientSide {
         gone: &mut Vec<Waiter>,
     ) {
         if !self.has_preface {
-            self.has_preface = take_preface(&mut self.input)
-                .expect("a right preface")
-                .is_some();
+            self.has_preface = take_preface(&mut self.input).expect("a right preface").is_some();
         }
         while self.has_preface {
-            let decoded = self
-                .codec
-                .decode(&mut self.input)
-                .expect("the server's frames are right");
+            let decoded =
+                self.codec.decode(&mut self.input).expect("the server's frames are right");
             let Some(mut frame) = decoded else { break };
-            match machine
-                .receive(&mut frame)
-                .expect("the server keeps the protocol")
-            {
+            match machine.receive(&mut frame).expect("the server keeps the protocol") {
                 client::Event::None | client::Event::GoAway(_) => {}
                 client::Event::Answered(waiter, outcome) => waiter.settle(outcome),
                 client::Event::Gone(_, waiter) => gone.push(waiter),
@@ -115,11 +108,7 @@ impl ClientSide {
 
 /// Sends what may be sent, to a server that accepts `max_calls`.
 pub(super) fn transmit(machine: &mut client::Connection<Waiter>, now: Instant, max_calls: u32) {
-    let assumed = if machine.is_open() {
-        max_calls
-    } else {
-        ASSUMED_CALLS
-    };
+    let assumed = if machine.is_open() { max_calls } else { ASSUMED_CALLS };
     while let Some(transmitted) = machine.transmit(now) {
         match transmitted {
             Transmitted::Request => assert!(machine.in_flight() <= assumed),
@@ -209,16 +198,10 @@ impl ServerSide {
             }
         }
         while self.machine.output().remaining() < WRITE_HIGH_WATER {
-            let decoded = self
-                .codec
-                .decode(&mut self.input)
-                .expect("the client's frames are right");
+            let decoded =
+                self.codec.decode(&mut self.input).expect("the client's frames are right");
             let Some(mut frame) = decoded else { break };
-            match self
-                .machine
-                .receive(&mut frame, now)
-                .expect("the client keeps the protocol")
-            {
+            match self.machine.receive(&mut frame, now).expect("the client keeps the protocol") {
                 server::Event::None | server::Event::GoAway(_) => {}
                 server::Event::Call(key, incoming) => self.start(key, incoming, started),
                 server::Event::Cancel { handle } => self.remove(handle),
@@ -247,11 +230,7 @@ impl ServerSide {
                 let handle = self.next_handle;
                 self.next_handle += 1;
                 self.machine.pending(key, handle, incoming.deadline());
-                self.handlers.push(Handler {
-                    key,
-                    handle,
-                    caller,
-                });
+                self.handlers.push(Handler { key, handle, caller });
             }
         }
         self.codec.recycle(incoming.into_body());
@@ -272,12 +251,8 @@ impl ServerSide {
     }
 
     fn remove(&mut self, handle: u32) {
-        let index = self
-            .handlers
-            .iter()
-            .position(|handler| handler.handle == handle);
-        self.handlers
-            .swap_remove(index.expect("a handler is stopped once, while it is pending"));
+        let index = self.handlers.iter().position(|handler| handler.handle == handle);
+        self.handlers.swap_remove(index.expect("a handler is stopped once, while it is pending"));
     }
 }
 

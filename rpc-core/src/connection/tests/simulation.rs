@@ -86,10 +86,7 @@ fn calls_end_once_when_connections_are_lost() {
         losses: true,
         ..CALM
     });
-    assert!(
-        total.connections > 4000 && total.ended > 10_000,
-        "{total:?}"
-    );
+    assert!(total.connections > 4000 && total.ended > 10_000, "{total:?}");
 }
 
 #[test]
@@ -101,10 +98,7 @@ fn calls_end_once_when_servers_go_away() {
         go_aways: true,
         ..CALM
     });
-    assert!(
-        total.connections > 3000 && total.ended > 10_000,
-        "{total:?}"
-    );
+    assert!(total.connections > 3000 && total.ended > 10_000, "{total:?}");
 }
 
 #[test]

@@ -116,16 +116,8 @@ impl World {
             self.drive();
             self.check();
         }
-        assert!(
-            self.waiting.is_empty(),
-            "{} calls never end",
-            self.waiting.len()
-        );
-        assert_eq!(
-            (self.channel.len(), self.channel.in_flight()),
-            (0, 0),
-            "a slot is held"
-        );
+        assert!(self.waiting.is_empty(), "{} calls never end", self.waiting.len());
+        assert_eq!((self.channel.len(), self.channel.in_flight()), (0, 0), "a slot is held");
         assert!(!self.channel.has_queued());
         assert_eq!(self.ended + self.dropped, self.made, "every call ends once");
         // Notifications may run until the end.
@@ -163,21 +155,13 @@ impl World {
         let mut arguments = Encoder::default();
         plan.write(number, padding, &mut arguments);
         let oneway = self.random.once_in(8);
-        let mut outgoing = Outgoing {
-            method: "Test.run",
-            arguments,
-            metadata: None,
-            oneway,
-        };
+        let mut outgoing = Outgoing { method: "Test.run", arguments, metadata: None, oneway };
         let timeout = match self.random.below(4) {
             0 => None,
             1 => self.rules.default_timeout,
             _ => Some(Duration::from_micros(1 + self.random.next() % 3000)),
         };
-        let waiter = Waiter {
-            caller: number,
-            ..Waiter::default()
-        };
+        let waiter = Waiter { caller: number, ..Waiter::default() };
         let deadline = timeout.map(|timeout| self.now + timeout);
         let submitted = self.channel.submit(&mut outgoing, deadline, waiter);
         let call = submitted.expect("the channel holds as many calls");
@@ -202,10 +186,7 @@ impl World {
         while index < self.waiting.len() {
             let Caller { number, call } = self.waiting[index];
             let waiter = self.channel.waiter(call);
-            assert_eq!(
-                waiter.caller, number,
-                "a slot belongs to its caller while it is held"
-            );
+            assert_eq!(waiter.caller, number, "a slot belongs to its caller while it is held");
             let Some(outcome) = waiter.outcome.take() else {
                 index += 1;
                 continue;
@@ -240,13 +221,7 @@ impl World {
 
     /// Moves bytes both ways, as many as the link likes.
     fn carry(&mut self) {
-        let Some(Link {
-            client,
-            server,
-            up,
-            down,
-        }) = &mut self.link
-        else {
+        let Some(Link { client, server, up, down }) = &mut self.link else {
             return;
         };
         let mut piece = || 1 + self.random.below(self.rules.piece);
@@ -264,10 +239,7 @@ impl World {
             assert_eq!(*times, 1, "the handler of caller {caller} started twice");
         }
         for waiter in gone {
-            let waits = self
-                .waiting
-                .iter()
-                .any(|caller| caller.number == waiter.caller);
+            let waits = self.waiting.iter().any(|caller| caller.number == waiter.caller);
             assert!(!waits, "a caller that waits keeps its slot");
         }
     }
@@ -277,12 +249,8 @@ impl World {
         if let Some(Link { server, .. }) = &mut self.link {
             server.expire(self.now);
         }
-        self.channel
-            .expire(self.now, |waiter, error| waiter.settle(Err(error)));
-        let early = self
-            .channel
-            .next_deadline()
-            .is_some_and(|next| next <= self.now);
+        self.channel.expire(self.now, |waiter, error| waiter.settle(Err(error)));
+        let early = self.channel.next_deadline().is_some_and(|next| next <= self.now);
         assert!(!early, "what is due has been done");
     }
 
@@ -294,14 +262,9 @@ impl World {
     }
 
     fn lost(&mut self, error: &Error) {
-        let remains = self
-            .channel
-            .lost(error, |waiter, error| waiter.settle(Err(error)));
+        let remains = self.channel.lost(error, |waiter, error| waiter.settle(Err(error)));
         for (_, waiter) in remains.calls {
-            let waits = self
-                .waiting
-                .iter()
-                .any(|caller| caller.number == waiter.caller);
+            let waits = self.waiting.iter().any(|caller| caller.number == waiter.caller);
             assert!(!waits, "only callers that are gone leave remains");
         }
         assert_eq!(self.channel.in_flight(), 0);
@@ -346,10 +309,7 @@ impl World {
 
     fn check(&mut self) {
         let in_flight = self.channel.in_flight();
-        assert!(
-            in_flight <= ASSUMED_CALLS.max(self.rules.max_calls),
-            "{in_flight} calls"
-        );
+        assert!(in_flight <= ASSUMED_CALLS.max(self.rules.max_calls), "{in_flight} calls");
         assert!(self.channel.len() >= in_flight as usize);
         assert!(self.channel.len() >= self.waiting.len());
         let slack = ASSUMED_MESSAGE_SIZE + self.channel.len() * 32;

@@ -3,9 +3,7 @@ use super::{CallRef, Calls, KEPT_SLOTS, Outgoing, SLOT_BITS, Stage};
 type Slab = Calls<u32>;
 
 fn insert(calls: &mut Slab, waiter: u32) -> CallRef {
-    calls
-        .insert(&mut Outgoing::default(), None, waiter)
-        .expect("there is room")
+    calls.insert(&mut Outgoing::default(), None, waiter).expect("there is room")
 }
 
 /// The waiters of the queue, in order.
@@ -56,12 +54,7 @@ fn the_queue_keeps_the_order_of_its_calls() {
 
 #[test]
 fn a_call_leaves_the_queue_from_any_place() {
-    for (leaves, left) in [
-        (1, [2, 3, 4]),
-        (2, [1, 3, 4]),
-        (3, [1, 2, 4]),
-        (4, [1, 2, 3]),
-    ] {
+    for (leaves, left) in [(1, [2, 3, 4]), (2, [1, 3, 4]), (3, [1, 2, 4]), (4, [1, 2, 3])] {
         let mut calls = Slab::new();
         let all: Vec<CallRef> = (1..=4).map(|waiter| insert(&mut calls, waiter)).collect();
         calls.unlink(all[leaves - 1].slot);
@@ -111,11 +104,7 @@ fn a_free_slot_is_used_again_under_another_id() {
     assert_eq!(second.slot, first.slot);
     assert_ne!(second, first);
     send(&mut calls, second);
-    assert_eq!(
-        calls.outstanding(id),
-        None,
-        "a late answer does not reach the call after it"
-    );
+    assert_eq!(calls.outstanding(id), None, "a late answer does not reach the call after it");
     assert_eq!(calls.outstanding(calls.id(second.slot)), Some(second.slot));
 }
 
@@ -132,11 +121,7 @@ fn only_calls_to_which_an_answer_is_owed_are_outstanding() {
         let mut calls = Slab::new();
         let call = insert(&mut calls, 1);
         calls.entry(call.slot).stage = stage;
-        assert_eq!(
-            calls.outstanding(calls.id(call.slot)).is_some(),
-            outstanding,
-            "{stage:?}"
-        );
+        assert_eq!(calls.outstanding(calls.id(call.slot)).is_some(), outstanding, "{stage:?}");
     }
     let calls = Slab::new();
     assert_eq!(calls.outstanding(0), None);
@@ -169,19 +154,12 @@ fn a_large_slab_is_freed_with_its_last_call() {
         calls.unlink(call.slot);
         calls.free(call.slot);
         assert_eq!(calls.len(), left);
-        assert_eq!(
-            calls.entries.is_empty(),
-            left == 0,
-            "it is kept while a call is left"
-        );
+        assert_eq!(calls.entries.is_empty(), left == 0, "it is kept while a call is left");
     }
     queued(&mut calls, &[]);
     let next = insert(&mut calls, 7);
     assert_eq!(next.slot, 0);
-    assert_ne!(
-        next, all[0],
-        "ids do not begin with the one that was used first"
-    );
+    assert_ne!(next, all[0], "ids do not begin with the one that was used first");
     queued(&mut calls, &[7]);
 }
 
