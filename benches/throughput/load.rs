@@ -39,31 +39,25 @@ pub(crate) async fn run(
 ) -> Result<f64, Box<dyn Error + Send + Sync>> {
     let mut callers = JoinSet::<Outcome>::new();
     let mut channels = Vec::new();
+    let mut streams = Vec::new();
     for _ in 0..connections {
-        if let Subject::Rpc = subject {
-            channels.push(Channel::connect(format!("tcp://{address}")).await?);
+        match subject {
+            Subject::Rpc => channels.push(Channel::connect(format!("tcp://{address}")).await?),
+            Subject::Raw | Subject::Codec => streams.push(TcpStream::connect(&address).await?),
         }
     }
     let start = Instant::now();
     let clock = Clock::starting(duration);
-    for connection in 0..connections {
-        let address = address.clone();
-        match subject {
-            Subject::Raw => {
-                callers.spawn(async move {
-                    Ok(echo::load_raw(TcpStream::connect(address).await?, window, clock).await?)
-                });
-            }
-            Subject::Codec => {
-                callers.spawn(async move {
-                    Ok(echo::load_codec(TcpStream::connect(address).await?, window, clock).await?)
-                });
-            }
-            Subject::Rpc => {
-                for _ in 0..window {
-                    callers.spawn(pings(BenchClient(channels[connection].clone()), clock));
-                }
-            }
+    for channel in channels {
+        for _ in 0..window {
+            callers.spawn(pings(BenchClient(channel.clone()), clock));
+        }
+    }
+    for stream in streams {
+        if subject == Subject::Raw {
+            callers.spawn(async move { Ok(echo::load_raw(stream, window, clock).await?) });
+        } else {
+            callers.spawn(async move { Ok(echo::load_codec(stream, window, clock).await?) });
         }
     }
     let mut count = 0;

@@ -136,7 +136,9 @@ impl Channel {
                 Status::Open => Poll::Ready(Ok(())),
                 Status::Failed(error) => Poll::Ready(Err(error.clone())),
                 Status::Idle | Status::Connecting => {
-                    state.watchers.push(waker);
+                    if !state.watchers.iter().any(|watcher| watcher.will_wake(&waker)) {
+                        state.watchers.push(waker);
+                    }
                     Poll::Pending
                 }
             }

@@ -1,43 +1,42 @@
-//! The task of one channel: it connects when there is something to carry, moves the bytes, and hands out answers.
+//! The task of one channel: it connects when there is something to carry, moves the bytes, and ends what is due.
 //!
 //! ```text
-//!   Waiting ──a call or a wish──▶ Connecting ──connected──▶ Connected
+//!   Waiting ──a call or a wish──▶ Connecting ──connected──▶ Connected ──abandoned──▶ Closing ──▶ gone
 //!      ▲                              │                         │
 //!      ╰───────────failed─────────────┴──────────lost───────────╯
 //! ```
 //!
-//! The task outlives its connections, as the calls do. One timer serves all deadlines. A flush is put off by one turn when
-//! several calls are in flight, so that their callers, who were woken together, share it. The task always reads. When it is
-//! dropped, with its runtime or by a panic, every call fails at once.
+//! The task outlives its connections, as the calls do. One timer serves all deadlines. The task always reads. When it is
+//! dropped, with its runtime or by a panic, every call fails at once. A channel without handles and calls is abandoned: what was
+//! written is still sent.
 
 use std::{
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll, Waker},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
-use bytes::{Buf, BytesMut};
-use rpc_core::{
-    Address, Error, Violation,
-    buffer::{WriteBuffer, give_read_buffer, take_read_buffer},
-    connection::client::{Event, Outgoing},
-    frame::{Frame, FrameCodec, FrameError, take_preface},
-    limits::IO_BUFFER,
-};
-use tokio::time::{Instant, Sleep, sleep_until};
-use tokio_util::codec::Decoder;
+use bytes::Buf;
+use rpc_core::{Address, Error};
+use tokio::time::Instant;
 
 use crate::{
-    shared::{Link, Shared, State, Status, Waiter},
+    connected::{Aside, Connected, Read},
+    shared::{Link, Shared, Status},
+    timer::Timer,
     transport::Transport,
 };
 
-/// Less room than this in the read buffer is not worth a read.
-const LEAST_READ: usize = 1024;
-
 /// So many reads, and other tasks get their turn.
 const READS_PER_TURN: u32 = 16;
+
+/// How long reading goes on after writing failed, and how long a connection that is closed in order waits for the server.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// The pause before calls that a server sent away go out again, where the last connection answered none.
+const FIRST_PAUSE: Duration = Duration::from_millis(10);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// Where connections come from.
 pub(crate) enum Connector {
@@ -58,28 +57,29 @@ impl From<Result<Address, Error>> for Connector {
     }
 }
 
+impl Connector {
+    fn attempt(&mut self) -> Attempt {
+        match self {
+            Self::Address(address) => {
+                let address = address.clone();
+                Box::pin(async move { Transport::connect(&address).await })
+            }
+            Self::Nowhere(error) => Box::pin(std::future::ready(Err(error.clone()))),
+            Self::Once(transport) => {
+                let gone = || Error::unavailable("the channel's only connection was lost");
+                Box::pin(std::future::ready(transport.take().ok_or_else(gone)))
+            }
+        }
+    }
+}
+
 type Attempt = Pin<Box<dyn Future<Output = Result<Transport, Error>> + Send>>;
 
 enum Phase {
     Waiting,
     Connecting(Attempt),
     Connected(Box<Connected>),
-}
-
-/// One open connection.
-struct Connected {
-    transport: Transport,
-    codec: FrameCodec,
-    input: BytesMut,
-    /// What is being sent.
-    output: WriteBuffer,
-    has_preface: bool,
-    /// Whether the output waits for the next turn, which has been asked for.
-    is_deferred: bool,
-    /// Whether this is the turn that it waited for.
-    is_due: bool,
-    /// Why the server goes away, if it said so.
-    farewell: Option<Error>,
+    Closing(Pin<Box<dyn Future<Output = ()> + Send>>),
 }
 
 /// The task.
@@ -89,12 +89,12 @@ pub(crate) struct Driver {
     max_message_size: usize,
     connect_timeout: Duration,
     phase: Phase,
-    /// Until when the attempt to connect, or the server's hello, may take.
-    connect_deadline: Option<Instant>,
-    timer: Option<(Instant, Pin<Box<Sleep>>)>,
-    /// Who is to be woken once the lock is released, and what is to be dropped then.
-    woken: Vec<Waker>,
-    dropped: Vec<(Outgoing, Waiter)>,
+    /// When the phase ends by itself: a pause before connecting, the attempt together with the server's hello, or the reading
+    /// after writing failed.
+    phase_deadline: Option<Instant>,
+    pause: Duration,
+    timer: Timer,
+    aside: Aside,
 }
 
 impl Driver {
@@ -110,84 +110,64 @@ impl Driver {
             max_message_size,
             connect_timeout,
             phase: Phase::Waiting,
-            connect_deadline: None,
-            timer: None,
-            woken: Vec::new(),
-            dropped: Vec::new(),
+            phase_deadline: None,
+            pause: Duration::ZERO,
+            timer: Timer::default(),
+            aside: Aside::default(),
         }
-    }
-
-    /// Wakes and drops what was put aside under the lock.
-    fn settle(&mut self) {
-        for waker in self.woken.drain(..) {
-            waker.wake();
-        }
-        self.dropped.clear();
     }
 
     /// The connection, or the attempt to make one, is over.
     fn lost(&mut self, error: &Error) {
-        self.phase = Phase::Waiting;
-        self.connect_deadline = None;
+        let has_answered = match std::mem::replace(&mut self.phase, Phase::Waiting) {
+            Phase::Connected(connected) => connected.has_answered(),
+            Phase::Waiting | Phase::Connecting(_) | Phase::Closing(_) => false,
+        };
+        let woken = &mut self.aside.woken;
         let mut state = self.shared.lock();
-        let woken = &mut self.woken;
         let remains =
             state.machine.lost(error, |waiter, error| woken.extend(waiter.settle(Err(error))));
+        let has_queued = state.machine.has_queued();
         let link = std::mem::replace(&mut state.link, Link::Down);
-        state.status = Status::Failed(error.clone());
+        let status = std::mem::replace(&mut state.status, Status::Failed(error.clone()));
         state.is_wanted = false;
         woken.append(&mut state.watchers);
         drop(state);
-        drop((remains, link));
-        self.settle();
+        drop((remains, link, status));
+        self.aside.settle();
+        self.phase_deadline = None;
+        if has_answered {
+            self.pause = Duration::ZERO;
+        } else if has_queued {
+            // Calls that were sent away go out again; a server that sends all of them away is not to be hammered.
+            self.pause = (self.pause * 2).clamp(FIRST_PAUSE, LONGEST_PAUSE);
+            self.phase_deadline = Some(Instant::now() + self.pause);
+        }
     }
 
-    /// Whether a connection is needed; begins one if so.
+    /// Begins a connection, if one is needed; whether it did.
     fn poll_waiting(&mut self) -> bool {
-        {
-            let mut state = self.shared.lock();
-            if !state.is_wanted && !state.machine.has_queued() {
-                return false;
-            }
-            state.status = Status::Connecting;
+        if self.phase_deadline.is_some() {
+            return false;
         }
-        self.connect_deadline = Some(Instant::now() + self.connect_timeout);
-        self.phase = match &mut self.connector {
-            Connector::Address(address) => {
-                let address = address.clone();
-                Phase::Connecting(Box::pin(async move { Transport::connect(&address).await }))
-            }
-            Connector::Nowhere(error) => {
-                Phase::Connecting(Box::pin(std::future::ready(Err(error.clone()))))
-            }
-            Connector::Once(transport) => {
-                let attempt = transport
-                    .take()
-                    .ok_or_else(|| Error::unavailable("the channel's only connection was lost"));
-                Phase::Connecting(Box::pin(std::future::ready(attempt)))
-            }
-        };
+        let mut state = self.shared.lock();
+        if !state.is_wanted && !state.machine.has_queued() {
+            return false;
+        }
+        let status = std::mem::replace(&mut state.status, Status::Connecting);
+        drop(state);
+        drop(status);
+        self.phase_deadline = Some(Instant::now() + self.connect_timeout);
+        self.phase = Phase::Connecting(self.connector.attempt());
         true
     }
 
     fn connected(&mut self, transport: Transport) {
-        {
-            let mut state = self.shared.lock();
-            state.machine.connected();
-            state.link = Link::Idle(transport.direct_writer());
-            state.transmit(std::time::Instant::now(), &mut self.woken);
-        }
-        self.settle();
-        self.phase = Phase::Connected(Box::new(Connected {
-            transport,
-            codec: FrameCodec::new(self.max_message_size),
-            input: BytesMut::new(),
-            output: WriteBuffer::new(),
-            has_preface: false,
-            is_deferred: false,
-            is_due: false,
-            farewell: None,
-        }));
+        let mut state = self.shared.lock();
+        state.machine.connected();
+        state.link = Link::Idle(transport.direct_writer());
+        drop(state);
+        self.phase = Phase::Connected(Box::new(Connected::new(transport, self.max_message_size)));
     }
 
     /// Moves bytes until there is nothing to move.
@@ -196,170 +176,79 @@ impl Driver {
     ///
     /// Why the connection is over.
     fn poll_connected(&mut self, cx: &mut Context<'_>) -> Result<(), Error> {
-        if let Phase::Connected(connected) = &mut self.phase {
-            connected.is_due = std::mem::take(&mut connected.is_deferred);
-        }
+        let Phase::Connected(connected) = &mut self.phase else {
+            return Ok(());
+        };
+        connected.begin_turn();
         for _ in 0..READS_PER_TURN {
-            let has_read = self.poll_input(cx)?;
-            let Phase::Connected(connected) = &mut self.phase else {
-                return Ok(());
-            };
-            connected.poll_flush(cx, &self.shared)?;
-            if !has_read {
+            let read = connected.poll_input(cx, &self.shared, &mut self.aside)?;
+            connected.poll_flush(cx, &self.shared, &mut self.aside);
+            self.aside.settle();
+            if connected.broken().is_some() {
+                self.phase_deadline.get_or_insert_with(|| Instant::now() + LINGER);
+            } else if self.phase_deadline.is_some() && self.shared.lock().machine.is_open() {
+                self.phase_deadline = None;
+            }
+            if let Read::Empty = read {
                 return Ok(());
             }
         }
-        cx.waker().wake_by_ref();
+        let _ = std::pin::pin!(tokio::task::yield_now()).poll(cx);
         Ok(())
     }
 
-    /// Reads once and hands out the answers; whether there may be more.
-    fn poll_input(&mut self, cx: &mut Context<'_>) -> Result<bool, Error> {
-        let Phase::Connected(connected) = &mut self.phase else {
-            return Ok(false);
-        };
-        let Connected { transport, codec, input, has_preface, farewell, .. } = &mut **connected;
-        if input.capacity() == 0 {
-            *input = take_read_buffer();
-        } else if input.capacity() - input.len() < LEAST_READ {
-            input.reserve(IO_BUFFER);
-        }
-        match transport.poll_read(cx, input) {
-            Poll::Pending => {
-                if input.is_empty() {
-                    give_read_buffer(std::mem::take(input));
-                }
-                return Ok(false);
-            }
-            Poll::Ready(Ok(0)) => return Err(connected.closed()),
-            Poll::Ready(Ok(_)) => {}
-            Poll::Ready(Err(error)) => {
-                return Err(Error::unavailable(format!("the connection was lost: {error}"))
-                    .with_source(error));
-            }
-        }
-        if !*has_preface {
-            match take_preface(input)? {
-                Some(_) => *has_preface = true,
-                None => return Ok(true),
-            }
-        }
-        let now = std::time::Instant::now();
-        let mut state = self.shared.lock();
-        let was_open = state.machine.is_open();
-        let violation = loop {
-            let mut frame = match codec.decode(input) {
-                Ok(Some(frame)) => frame,
-                Ok(None) => break None,
-                Err(FrameError::Violation(violation)) => break Some(violation),
-                Err(error) => return Err(Error::internal(error.to_string())),
-            };
-            match state.machine.receive(&mut frame) {
-                Ok(Event::None) => {}
-                Ok(Event::Answered(waiter, outcome)) => self.woken.extend(waiter.settle(outcome)),
-                Ok(Event::Gone(outgoing, waiter)) => self.dropped.push((outgoing, waiter)),
-                Ok(Event::GoAway(reason)) => *farewell = reason,
-                Err(violation) => break Some(violation),
-            }
-            if let Frame::Whole(body) = frame {
-                codec.recycle(body);
-            }
-        };
-        if !was_open && state.machine.is_open() {
-            self.connect_deadline = None;
-            state.status = Status::Open;
-            self.woken.append(&mut state.watchers);
-        }
-        state.transmit(now, &mut self.woken);
-        state.batch = self.woken.len();
-        if state.batch > 1 {
-            // Their callers come back together.
-            connected.defer(cx, &mut state);
-        }
-        let is_finished = state.machine.is_finished();
-        if let Some(violation) = &violation {
-            state.machine.violated(violation);
-        }
-        drop(state);
-        self.settle();
-        match violation {
-            Some(violation) => Err(self.violated(violation, cx)),
-            None if is_finished => Err(self.farewell()),
-            None => Ok(true),
-        }
-    }
-
-    /// Tells the server what it did wrong, as far as it takes it at once.
-    fn violated(&mut self, violation: Violation, cx: &mut Context<'_>) -> Error {
-        if let Phase::Connected(connected) = &mut self.phase {
-            connected.is_due = true;
-            let _ = connected.poll_flush(cx, &self.shared);
-        }
-        violation.into()
-    }
-
-    fn farewell(&mut self) -> Error {
-        match &mut self.phase {
-            Phase::Connected(connected) => connected.closed(),
-            Phase::Waiting | Phase::Connecting(_) => closed(None),
-        }
-    }
-
-    /// Ends the calls that are due, and sets the timer for those that are due next.
+    /// Ends what is due, and sets the timer for what is due next.
     ///
     /// # Errors
     ///
-    /// Connecting took too long.
+    /// Why the phase is over, where it took too long.
     fn poll_timer(&mut self, cx: &mut Context<'_>) -> Result<(), Error> {
         loop {
-            let next = {
-                let mut state = self.shared.lock();
-                let next = state.machine.next_deadline().map(Instant::from_std);
-                let next = next.into_iter().chain(self.connect_deadline).min();
-                state.sleeping_until = next.map(Instant::into_std);
-                next
-            };
-            let Some(next) = next else {
-                return Ok(());
-            };
-            match &mut self.timer {
-                Some((set, sleep)) if *set <= next && !sleep.is_elapsed() => return Ok(()),
-                Some((set, sleep)) => {
-                    *set = next;
-                    sleep.as_mut().reset(next);
-                }
-                None => self.timer = Some((next, Box::pin(sleep_until(next)))),
-            }
-            if let Some((_, sleep)) = &mut self.timer
-                && sleep.as_mut().poll(cx).is_pending()
-            {
+            let mut state = self.shared.lock();
+            let next = state.machine.next_deadline().map(Instant::from_std);
+            let next = next.into_iter().chain(self.phase_deadline).min();
+            state.sleeping_until = next.map(Instant::into_std);
+            drop(state);
+            if self.timer.poll(next, cx).is_pending() {
                 return Ok(());
             }
-            self.expire()?;
+            self.expire(Instant::now())?;
         }
     }
 
-    fn expire(&mut self) -> Result<(), Error> {
-        let now = Instant::now();
-        let woken = &mut self.woken;
+    fn expire(&mut self, now: Instant) -> Result<(), Error> {
+        let woken = &mut self.aside.woken;
         let mut state = self.shared.lock();
         state
             .machine
             .expire(now.into_std(), |waiter, error| woken.extend(waiter.settle(Err(error))));
         let has_output = state.machine.output().has_remaining();
         drop(state);
-        self.settle();
-        if has_output {
-            // The cancels go out with the next turn.
+        self.aside.settle();
+        let is_over = self.phase_deadline.is_some_and(|deadline| deadline <= now);
+        if is_over {
+            self.phase_deadline = None;
+        }
+        if has_output || is_over {
+            // The cancels go out, and the next phase begins, with the next turn.
             self.shared.wake();
         }
-        if self.connect_deadline.is_some_and(|deadline| deadline <= now) {
-            return Err(Error::unavailable(format!(
-                "no connection within {:?}; raise it with `connect_timeout` on the channel's builder",
-                self.connect_timeout
-            )));
+        match &self.phase {
+            Phase::Connecting(_) if is_over => Err(self.too_late()),
+            Phase::Connected(connected) if is_over => {
+                Err(connected.broken().cloned().unwrap_or_else(|| self.too_late()))
+            }
+            Phase::Waiting | Phase::Connecting(_) | Phase::Connected(_) | Phase::Closing(_) => {
+                Ok(())
+            }
         }
-        Ok(())
+    }
+
+    fn too_late(&self) -> Error {
+        Error::unavailable(format!(
+            "no connection within {:?}; raise it with `connect_timeout` on the channel's builder",
+            self.connect_timeout
+        ))
     }
 
     fn poll_phase(&mut self, cx: &mut Context<'_>) -> Result<(), Error> {
@@ -376,8 +265,35 @@ impl Driver {
                     Poll::Ready(Err(error)) => return Err(error),
                 },
                 Phase::Connected(_) => return self.poll_connected(cx),
+                Phase::Closing(_) => return Ok(()),
             }
         }
+    }
+
+    /// No handle and no call is left: sends what was written, and ends.
+    fn poll_abandoned(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if let Phase::Closing(closing) = &mut self.phase {
+            return closing.as_mut().poll(cx);
+        }
+        let Phase::Connected(connected) = std::mem::replace(&mut self.phase, Phase::Waiting) else {
+            return Poll::Ready(());
+        };
+        let mut state = self.shared.lock();
+        let owes_nothing = state.machine.in_flight() == 0;
+        let rest = state.machine.output().take_unsent();
+        let link = std::mem::replace(&mut state.link, Link::Down);
+        drop(state);
+        drop(link);
+        if owes_nothing && !rest.has_remaining() && !connected.is_writing() {
+            return Poll::Ready(());
+        }
+        let mut closing: Pin<Box<dyn Future<Output = ()> + Send>> = Box::pin(async move {
+            // A server that does not close on its side in time is not waited for.
+            let _ = tokio::time::timeout(LINGER, connected.close(rest)).await;
+        });
+        let closed = closing.as_mut().poll(cx);
+        self.phase = Phase::Closing(closing);
+        closed
     }
 }
 
@@ -387,12 +303,13 @@ impl Future for Driver {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
         this.shared.register(cx.waker());
-        {
-            let mut state = this.shared.lock();
-            state.woken_at = None;
-            if state.is_abandoned {
-                return Poll::Ready(());
-            }
+        let mut state = this.shared.lock();
+        state.is_woken = false;
+        let is_abandoned = state.is_abandoned;
+        drop(state);
+        if is_abandoned {
+            ready!(this.poll_abandoned(cx));
+            return Poll::Ready(());
         }
         // Each round ends one connection, and a further one begins only if somebody waits for it.
         loop {
@@ -409,79 +326,7 @@ impl Drop for Driver {
         let error = Error::unavailable("the channel's task ended, with its runtime or by a panic");
         self.shared.lock().ended = Some(error.clone().not_started(true));
         self.lost(&error);
-    }
-}
-
-impl Connected {
-    /// Puts the flush off until the next turn, and asks for that turn. Until then nobody need wake this task.
-    fn defer(&mut self, cx: &mut Context<'_>, state: &mut State) {
-        if !self.is_deferred {
-            self.is_deferred = true;
-            state.woken_at = Some(std::time::Instant::now());
-            // Behind the callers that are ready to run. Waking the own waker would call another worker to steal this task.
-            let _ = std::pin::pin!(tokio::task::yield_now()).poll(cx);
-        }
-    }
-
-    /// Sends what there is to send.
-    fn poll_flush(&mut self, cx: &mut Context<'_>, shared: &Shared) -> Result<(), Error> {
-        loop {
-            if !self.output.has_remaining() {
-                let mut state = shared.lock();
-                let link = std::mem::replace(&mut state.link, Link::Down);
-                let (Link::Idle(writer) | Link::Writing(writer)) = link else {
-                    return Ok(());
-                };
-                if !state.machine.output().has_remaining() {
-                    state.machine.output().release();
-                    state.link = Link::Idle(writer);
-                    return Ok(());
-                }
-                if state.machine.in_flight() > 1 && !self.is_due {
-                    state.link = Link::Idle(writer);
-                    self.defer(cx, &mut state);
-                    return Ok(());
-                }
-                std::mem::swap(state.machine.output(), &mut self.output);
-                state.link = Link::Writing(writer);
-            }
-            match self.transport.poll_write(cx, &mut self.output) {
-                Poll::Pending => return Ok(()),
-                Poll::Ready(Ok(())) => self.output.release(),
-                Poll::Ready(Err(error)) => {
-                    return Err(Error::unavailable(format!("the connection was lost: {error}"))
-                        .with_source(error));
-                }
-            }
-        }
-    }
-
-    /// Why the server closed the connection.
-    fn closed(&mut self) -> Error {
-        if self.farewell.is_none()
-            && self.has_preface
-            && self.codec.decode_eof(&mut self.input).is_err()
-        {
-            return Error::unavailable(format!(
-                "the connection was lost: {}",
-                Violation::Truncated
-            ));
-        }
-        if !self.has_preface {
-            return Error::unavailable(
-                "the server closed the connection before it introduced itself; does it speak this protocol?",
-            );
-        }
-        closed(self.farewell.take())
-    }
-}
-
-fn closed(reason: Option<Error>) -> Error {
-    match reason {
-        Some(reason) => {
-            Error::unavailable(format!("the server closed the connection: {}", reason.message()))
-                .with_source(reason)
-        }
-        None => Error::unavailable("the server closed the connection"),
+        // Calls that waited for the next connection have been left: there will be none.
+        self.lost(&error);
     }
 }

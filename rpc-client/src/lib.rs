@@ -1,13 +1,15 @@
 //! The client of `rpc`: channels, calls, and the task that drives a connection.
 //!
 //! Users reach it through the facade, `rpc`. The way of a call through the files: a stub encodes its arguments into what `channel` prepares; `call` is
-//! the future, which hands itself to `shared` at its first poll; `driver` is the channel's task, which connects, sends
-//! and hands out answers; `transport` is what it writes to.
+//! the future, which hands itself to `shared` at its first poll; `driver` is the channel's task, which connects; `connected` sends and hands out
+//! answers; `transport` is what it writes to.
 
 mod call;
 mod channel;
+mod connected;
 mod driver;
 mod shared;
+mod timer;
 mod transport;
 
 pub use call::{Call, Prepared};

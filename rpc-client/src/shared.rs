@@ -76,8 +76,8 @@ pub(crate) struct State {
     pub(crate) sleeping_until: Option<Instant>,
     /// How many callers the last batch of answers woke: they will call again together.
     pub(crate) batch: usize,
-    /// When the task was woken, if it has not run since.
-    pub(crate) woken_at: Option<Instant>,
+    /// The task was woken and has not run yet.
+    pub(crate) is_woken: bool,
     /// Why the task is gone; every call fails with this.
     pub(crate) ended: Option<Error>,
 }
@@ -98,7 +98,7 @@ impl Shared {
             is_abandoned: false,
             sleeping_until: None,
             batch: 0,
-            woken_at: None,
+            is_woken: false,
             ended: None,
         };
         Self { state: Mutex::new(state), task: AtomicWaker::new() }
@@ -133,9 +133,9 @@ impl Shared {
         waker: Waker,
     ) -> Result<Option<CallRef>, Error> {
         let mut waiter = Waiter { waker: Some(waker), outcome: None };
+        let now = tokio::time::Instant::now().into_std();
         let mut guard = self.lock();
         let state = &mut *guard;
-        let now = state.now();
         let deadline = inherited.map_or(now + timeout, |inherited| inherited.min(now + timeout));
         let submitted = if let Some(error) = &state.ended {
             Err((error.clone(), mem::take(&mut waiter)))
@@ -155,12 +155,15 @@ impl Shared {
         };
         let mut woken = Vec::new();
         state.transmit(now, &mut woken);
-        state.write_directly();
+        if state.write_directly() {
+            // There is room again.
+            state.transmit(now, &mut woken);
+        }
         let mut settled = None;
         if let Some(outcome) = state.machine.waiter(call).outcome.take() {
             settled = Some((outcome, state.machine.release(call)));
         }
-        let wakes_task = state.wakes_task(now);
+        let wakes_task = state.wakes_task();
         drop(guard);
         if wakes_task {
             self.wake();
@@ -205,8 +208,7 @@ impl Shared {
         let mut guard = self.lock();
         let remains = guard.machine.cancel(call);
         guard.write_directly();
-        let now = guard.now();
-        let wakes_task = guard.wakes_task(now);
+        let wakes_task = guard.wakes_task();
         drop(guard);
         drop(remains);
         if wakes_task {
@@ -228,28 +230,27 @@ impl State {
         }
     }
 
-    /// Sends the output at once, for a caller that is alone: there is nobody to share a write with.
-    fn write_directly(&mut self) {
+    /// Sends the output at once, for a caller that is alone: there is nobody to share a write with. Whether it tried.
+    fn write_directly(&mut self) -> bool {
         if self.machine.in_flight() > 1 || self.batch > 1 {
-            return;
+            return false;
         }
-        if let Link::Idle(Some(writer)) = &self.link {
-            let output = self.machine.output();
-            if output.has_remaining() {
-                // An error here is an error for the task too, which will say what it means.
-                let _ = writer.try_write(output);
-            }
+        let Link::Idle(Some(writer)) = &self.link else {
+            return false;
+        };
+        let output = self.machine.output();
+        // Segments are a user's, and may run code when they are dropped.
+        if !output.has_remaining() || output.has_segments() {
+            return false;
         }
-    }
-
-    /// The time. Callers that come while the task is about to run share one look at the clock.
-    fn now(&self) -> Instant {
-        self.woken_at.unwrap_or_else(|| tokio::time::Instant::now().into_std())
+        // An error here is an error for the task too, which will say what it means.
+        let _ = writer.try_write(output);
+        true
     }
 
     /// Whether the task has something to do and does not know it yet.
-    fn wakes_task(&mut self, now: Instant) -> bool {
-        if self.woken_at.is_some() {
+    fn wakes_task(&mut self) -> bool {
+        if self.is_woken {
             return false;
         }
         let has_output =
@@ -262,8 +263,7 @@ impl State {
         let wants_connection = matches!(self.link, Link::Down)
             && matches!(self.status, Status::Idle | Status::Failed(_))
             && (self.machine.has_queued() || self.is_wanted);
-        let wakes = has_output || is_late || wants_connection;
-        self.woken_at = wakes.then_some(now);
-        wakes
+        self.is_woken = has_output || is_late || wants_connection;
+        self.is_woken
     }
 }

@@ -1,6 +1,7 @@
 //! What carries a channel's connection: a socket that callers may write to directly, or any stream.
 
 use std::{
+    future::poll_fn,
     io,
     pin::Pin,
     sync::Arc,
@@ -8,7 +9,7 @@ use std::{
 };
 
 use bytes::{Buf, BytesMut};
-use rpc_core::{Address, Error, buffer::WriteBuffer};
+use rpc_core::{Address, Error, buffer::WriteBuffer, limits::IO_BUFFER};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpStream, UnixStream, tcp, unix},
@@ -128,6 +129,40 @@ impl Transport {
             Self::Stream(stream) => Pin::new(stream).poll_flush(cx),
             Self::Tcp(..) | Self::Unix(..) => Poll::Ready(Ok(())),
         }
+    }
+
+    /// Sends `outputs`, closes the writing side, and reads until the server closes the other: it would lose what it has not read
+    /// if bytes that arrived were thrown away with the socket.
+    pub(crate) async fn close(mut self, outputs: [WriteBuffer; 2]) {
+        for mut output in outputs {
+            if poll_fn(|cx| self.poll_write(cx, &mut output)).await.is_err() {
+                return;
+            }
+        }
+        match self {
+            Self::Tcp(read, write) => {
+                // Dropping the last of this half closes the direction.
+                drop(write);
+                discard(read).await;
+            }
+            Self::Unix(read, write) => {
+                drop(write);
+                discard(read).await;
+            }
+            Self::Stream(mut stream) => {
+                if poll_fn(|cx| Pin::new(&mut stream).poll_shutdown(cx)).await.is_ok() {
+                    discard(stream).await;
+                }
+            }
+        }
+    }
+}
+
+async fn discard(mut stream: impl AsyncRead + Unpin) {
+    let mut discarded = BytesMut::with_capacity(IO_BUFFER);
+    while let Ok(1..) = poll_fn(|cx| poll_read_buf(Pin::new(&mut stream), cx, &mut discarded)).await
+    {
+        discarded.clear();
     }
 }
 

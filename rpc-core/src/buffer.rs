@@ -59,6 +59,11 @@ impl WriteBuffer {
         self.set_length(start, size);
     }
 
+    /// Whether some of it lies in segments, which are shared with whoever made them.
+    pub fn has_segments(&self) -> bool {
+        !self.queue.is_empty()
+    }
+
     /// Appends bytes as they are.
     pub fn raw(&mut self, bytes: &[u8]) {
         self.begin_tail();

@@ -4,7 +4,7 @@ use std::{
     fmt,
     net::SocketAddr,
     sync::{Arc, OnceLock},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use tokio_util::sync::CancellationToken;
@@ -83,11 +83,6 @@ impl Context {
     /// When the call expires; its handler is dropped then.
     pub fn deadline(&self) -> Option<Instant> {
         self.deadline
-    }
-
-    /// How long until [`deadline`](Self::deadline), zero once it passed.
-    pub fn time_left(&self) -> Option<Duration> {
-        self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()))
     }
 
     /// Which attempt of the call this is, from 1.

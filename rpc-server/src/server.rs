@@ -77,6 +77,10 @@ impl Server {
     }
 
     /// Adds a service.
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "a server is no number, and `add` is what one does with a service"
+    )]
     pub fn add(mut self, dispatcher: impl Dispatcher) -> Self {
         self.dispatchers.push(Arc::new(dispatcher));
         self

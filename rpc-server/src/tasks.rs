@@ -75,7 +75,7 @@ impl Session for Tasks {
         };
         let result = ready!(Pin::new(&mut task.handle).poll(cx));
         self.places[slot] = None;
-        Poll::Ready(result.unwrap_or_else(|error| raise(error)))
+        Poll::Ready(result.unwrap_or_else(raise))
     }
 
     fn clear(&mut self, slot: usize) -> bool {

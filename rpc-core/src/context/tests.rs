@@ -1,7 +1,6 @@
 use std::{
     sync::Arc,
     task::{Context as TaskContext, Poll, Waker},
-    time::{Duration, Instant},
 };
 
 use super::{Context, Peer};
@@ -60,17 +59,6 @@ fn nobody_who_waits_costs_nothing() {
     let mut context = context();
     context.finish();
     assert!(context.cancellation.get().is_none());
-}
-
-#[test]
-fn time_left_is_zero_once_the_deadline_passed() {
-    let mut context = context();
-    assert_eq!((context.deadline(), context.time_left()), (None, None));
-    let past = Instant::now();
-    context.deadline = Some(past);
-    assert_eq!(context.time_left(), Some(Duration::ZERO));
-    context.deadline = Some(past + Duration::from_secs(1 << 20));
-    assert!(context.time_left() > Some(Duration::from_secs(1 << 19)));
 }
 
 #[test]

@@ -12,6 +12,8 @@
 //!    ╰─────────────────────┴── lost ──────┴──────────────────╯
 //! ```
 //!
+//! A go-away that carries a reason refuses this client: nothing is sent again of its own accord.
+//!
 //! Bounds: calls in flight by the server's hello (128 before it came), output by the high-water mark, above which
 //! calls stay in their queue. A call's deadline counts from its submission, whatever it waits for. A [`Violation`] ends
 //! the connection. PROTOCOL 1, 4, 9.
@@ -72,7 +74,13 @@ enum State {
     Closed,
     Hello,
     Open,
-    Draining { accepted: u64 },
+    Draining {
+        accepted: u64,
+    },
+    /// The server goes away because of what this end did, or will not serve it.
+    Refused {
+        accepted: u64,
+    },
 }
 
 /// What a received frame asks of the driver.
@@ -270,8 +278,11 @@ impl<W: Default> Connection<W> {
             }
             Message::Pong | Message::Ignored => Ok(Event::None),
             Message::GoAway { accepted, error } => {
-                self.state = State::Draining { accepted };
                 let error = error.and_then(|span| message::read_error(slice(body, &span)).ok());
+                self.state = match &error {
+                    None => State::Draining { accepted },
+                    Some(_) => State::Refused { accepted },
+                };
                 Ok(Event::GoAway(error))
             }
             Message::Hello(_) => Err(Violation::SecondHello),
@@ -412,7 +423,7 @@ impl<W: Default> Connection<W> {
 
     /// Whether the server has introduced itself.
     pub fn is_open(&self) -> bool {
-        matches!(self.state, State::Open | State::Draining { .. })
+        matches!(self.state, State::Open | State::Draining { .. } | State::Refused { .. })
     }
 
     /// When [`expire`](Self::expire) is to be called.
@@ -479,6 +490,10 @@ impl<W: Default> Connection<W> {
                 (Stage::Sent, State::Draining { accepted }) if ordinal > accepted => {
                     self.calls.requeue(slot);
                 }
+                (Stage::Sent, State::Refused { accepted }) if ordinal > accepted => {
+                    entry.stage = Stage::Settled;
+                    settled(&mut entry.waiter, error.clone().not_started(true));
+                }
                 (Stage::Sent, _) => {
                     entry.stage = Stage::Settled;
                     let text = format!("{}; the server may have run the call", error.message());
@@ -500,7 +515,7 @@ impl<W: Default> Connection<W> {
 
     /// Whether the server goes away and owes nothing more: the connection can be closed.
     pub fn is_finished(&self) -> bool {
-        matches!(self.state, State::Draining { .. }) && self.in_flight == 0
+        matches!(self.state, State::Draining { .. } | State::Refused { .. }) && self.in_flight == 0
     }
 
     /// Whether a call waits for a connection or for its turn.

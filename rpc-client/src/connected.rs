@@ -1,0 +1,303 @@
+//! One open connection of a channel: its bytes in and out.
+//!
+//! Answers are handed out under the lock, all that one read brought; whoever is to be woken, and whatever is to be dropped, is
+//! put aside until it is released. A flush is put off by one turn when several calls are in flight, so that their callers, who
+//! were woken together, share it. When writing fails, reading goes on: the answers, and the server's reason, may have
+//! arrived already.
+
+use std::{
+    mem,
+    pin::pin,
+    task::{Context, Poll, Waker},
+};
+
+use bytes::{Buf, BytesMut};
+use rpc_core::{
+    Error, Violation,
+    buffer::{WriteBuffer, give_read_buffer, take_read_buffer},
+    connection::client::{Event, Outgoing},
+    frame::{Frame, FrameCodec, FrameError, take_preface},
+    limits::IO_BUFFER,
+};
+use tokio::time::Instant;
+use tokio_util::codec::Decoder;
+
+use crate::{
+    shared::{Link, Shared, State, Status, Waiter},
+    transport::Transport,
+};
+
+/// Less room than this in the read buffer is not worth a read.
+const LEAST_READ: usize = 1024;
+
+/// What must wait until the lock is released.
+#[derive(Default)]
+pub(crate) struct Aside {
+    pub(crate) woken: Vec<Waker>,
+    dropped: Vec<(Outgoing, Waiter)>,
+}
+
+impl Aside {
+    /// Wakes and drops it.
+    pub(crate) fn settle(&mut self) {
+        for waker in self.woken.drain(..) {
+            waker.wake();
+        }
+        self.dropped.clear();
+    }
+}
+
+/// When the output is sent.
+enum Flush {
+    /// At once, or with the next turn if several calls are in flight.
+    Prompt,
+    /// With the next turn, which has been asked for.
+    Deferred,
+    /// Now: this is the turn that it waited for.
+    Due,
+    /// Never: writing failed.
+    Broken(Error),
+}
+
+/// An open connection.
+pub(crate) struct Connected {
+    transport: Transport,
+    codec: FrameCodec,
+    input: BytesMut,
+    /// What is being sent.
+    output: WriteBuffer,
+    /// Whether `output` is not sent, or sent and not flushed.
+    is_writing: bool,
+    flush: Flush,
+    has_preface: bool,
+    /// Whether an answer has come.
+    has_answered: bool,
+    /// Why the server goes away, if it said so.
+    farewell: Option<Error>,
+}
+
+/// What one read brought.
+pub(crate) enum Read {
+    /// Frames, and there may be more.
+    More,
+    /// Nothing that is there now.
+    Empty,
+}
+
+impl Connected {
+    pub(crate) fn new(transport: Transport, max_message_size: usize) -> Self {
+        Self {
+            transport,
+            codec: FrameCodec::new(max_message_size),
+            input: BytesMut::new(),
+            output: WriteBuffer::new(),
+            is_writing: false,
+            flush: Flush::Prompt,
+            has_preface: false,
+            has_answered: false,
+            farewell: None,
+        }
+    }
+
+    /// A turn of the task begins: what was put off until now is due.
+    pub(crate) fn begin_turn(&mut self) {
+        self.flush = match mem::replace(&mut self.flush, Flush::Prompt) {
+            Flush::Deferred => Flush::Due,
+            Flush::Prompt | Flush::Due => Flush::Prompt,
+            Flush::Broken(error) => Flush::Broken(error),
+        };
+    }
+
+    /// Whether an answer has come over this connection.
+    pub(crate) fn has_answered(&self) -> bool {
+        self.has_answered
+    }
+
+    /// Why nothing more can be sent, where writing failed.
+    pub(crate) fn broken(&self) -> Option<&Error> {
+        match &self.flush {
+            Flush::Broken(error) => Some(error),
+            Flush::Prompt | Flush::Deferred | Flush::Due => None,
+        }
+    }
+
+    /// Reads once and hands out the answers.
+    ///
+    /// # Errors
+    ///
+    /// Why the connection is over.
+    pub(crate) fn poll_input(
+        &mut self,
+        cx: &mut Context<'_>,
+        shared: &Shared,
+        aside: &mut Aside,
+    ) -> Result<Read, Error> {
+        if self.input.capacity() == 0 {
+            self.input = take_read_buffer();
+        } else if self.input.capacity() - self.input.len() < LEAST_READ {
+            self.input.reserve(IO_BUFFER);
+        }
+        match self.transport.poll_read(cx, &mut self.input) {
+            Poll::Pending => {
+                if self.input.is_empty() {
+                    give_read_buffer(mem::take(&mut self.input));
+                }
+                return Ok(Read::Empty);
+            }
+            Poll::Ready(Ok(0)) => return Err(self.closed()),
+            Poll::Ready(Ok(_)) => {}
+            Poll::Ready(Err(error)) => return Err(lost(error)),
+        }
+        if !self.has_preface {
+            match take_preface(&mut self.input)? {
+                Some(_) => self.has_preface = true,
+                None => return Ok(Read::More),
+            }
+        }
+        let now = Instant::now().into_std();
+        let mut state = shared.lock();
+        let was_open = state.machine.is_open();
+        let received = self.receive(&mut state, aside);
+        let mut replaced = None;
+        if !was_open && state.machine.is_open() {
+            replaced = Some(mem::replace(&mut state.status, Status::Open));
+            aside.woken.append(&mut state.watchers);
+        }
+        state.batch = aside.woken.len();
+        if state.batch > 1 {
+            // Their callers come back together.
+            self.defer(cx, &mut state);
+        }
+        state.transmit(now, &mut aside.woken);
+        if let Err(violation) = &received {
+            state.machine.violated(violation);
+        }
+        let is_finished = state.machine.is_finished();
+        drop(state);
+        drop(replaced);
+        aside.settle();
+        if let Err(violation) = received {
+            // The server is told what it did wrong, as far as it takes it at once.
+            self.flush = Flush::Due;
+            self.poll_flush(cx, shared, aside);
+            return Err(violation.into());
+        }
+        if is_finished { Err(self.closed()) } else { Ok(Read::More) }
+    }
+
+    /// Takes the frames that were read, under the lock.
+    fn receive(&mut self, state: &mut State, aside: &mut Aside) -> Result<(), Violation> {
+        loop {
+            let mut frame = match self.codec.decode(&mut self.input) {
+                Ok(Some(frame)) => frame,
+                Err(FrameError::Violation(violation)) => return Err(violation),
+                // The codec itself does no I/O.
+                Ok(None) | Err(_) => return Ok(()),
+            };
+            match state.machine.receive(&mut frame)? {
+                Event::None => {}
+                Event::Answered(waiter, outcome) => {
+                    self.has_answered = true;
+                    aside.woken.extend(waiter.settle(outcome));
+                }
+                Event::Gone(outgoing, waiter) => aside.dropped.push((outgoing, waiter)),
+                Event::GoAway(reason) => self.farewell = reason,
+            }
+            if let Frame::Whole(body) = frame {
+                self.codec.recycle(body);
+            }
+        }
+    }
+
+    /// Puts the flush off until the next turn, and asks for that turn. Until then nobody need wake this task.
+    fn defer(&mut self, cx: &mut Context<'_>, state: &mut State) {
+        if let Flush::Prompt | Flush::Due = self.flush {
+            self.flush = Flush::Deferred;
+            state.is_woken = true;
+            // Behind the callers that are ready to run. Waking the own waker would call another worker to steal this task.
+            let _ = pin!(tokio::task::yield_now()).poll(cx);
+        }
+    }
+
+    /// Sends what there is to send, and then what that made room for.
+    pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>, shared: &Shared, aside: &mut Aside) {
+        while self.broken().is_none() && (self.is_writing || self.take_output(cx, shared, aside)) {
+            self.is_writing = true;
+            match self.transport.poll_write(cx, &mut self.output) {
+                Poll::Pending => return,
+                Poll::Ready(Ok(())) => {
+                    self.is_writing = false;
+                    self.output.release();
+                }
+                Poll::Ready(Err(error)) => self.flush = Flush::Broken(lost(error)),
+            }
+        }
+    }
+
+    /// Takes what the machine wants sent; whether that is anything, and its time has come.
+    fn take_output(&mut self, cx: &mut Context<'_>, shared: &Shared, aside: &mut Aside) -> bool {
+        let mut state = shared.lock();
+        if state.machine.has_queued() {
+            state.transmit(Instant::now().into_std(), &mut aside.woken);
+        }
+        let has_output = state.machine.output().has_remaining();
+        let is_put_off = match self.flush {
+            Flush::Prompt => has_output && state.machine.in_flight() > 1,
+            Flush::Deferred => has_output,
+            Flush::Due | Flush::Broken(_) => false,
+        };
+        if is_put_off {
+            self.defer(cx, &mut state);
+        }
+        let link = mem::replace(&mut state.link, Link::Down);
+        let (Link::Idle(writer) | Link::Writing(writer)) = link else {
+            return false;
+        };
+        let is_taken = has_output && !is_put_off;
+        if is_taken {
+            mem::swap(state.machine.output(), &mut self.output);
+            state.link = Link::Writing(writer);
+        } else {
+            if !has_output {
+                state.machine.output().release();
+            }
+            state.link = Link::Idle(writer);
+        }
+        is_taken
+    }
+
+    /// Why the server closed the connection.
+    fn closed(&mut self) -> Error {
+        if let Some(reason) = self.farewell.take() {
+            let message = format!("the server closed the connection: {}", reason.message());
+            return Error::unavailable(message).with_source(reason);
+        }
+        if !self.has_preface {
+            return Error::unavailable(
+                "the server closed the connection before it introduced itself; does it speak this protocol?",
+            );
+        }
+        if let Flush::Broken(error) = &self.flush {
+            return error.clone();
+        }
+        if self.codec.decode_eof(&mut self.input).is_err() {
+            let message = format!("the connection was lost: {}", Violation::Truncated);
+            return Error::unavailable(message);
+        }
+        Error::unavailable("the server closed the connection")
+    }
+
+    /// Whether bytes that were taken are not sent.
+    pub(crate) fn is_writing(&self) -> bool {
+        self.is_writing
+    }
+
+    /// Sends what is left, `rest` last, and closes in order.
+    pub(crate) async fn close(self, rest: WriteBuffer) {
+        self.transport.close([self.output, rest]).await;
+    }
+}
+
+fn lost(error: std::io::Error) -> Error {
+    Error::unavailable(format!("the connection was lost: {error}")).with_source(error)
+}
