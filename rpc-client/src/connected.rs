@@ -7,7 +7,6 @@
 
 use std::{
     mem,
-    pin::pin,
     task::{Context, Poll, Waker},
 };
 
@@ -214,8 +213,8 @@ impl Connected {
         if let Flush::Prompt | Flush::Due = self.flush {
             self.flush = Flush::Deferred;
             state.is_woken = true;
-            // Behind the callers that are ready to run. Waking the own waker would call another worker to steal this task.
-            let _ = pin!(tokio::task::yield_now()).poll(cx);
+            // Behind the callers that are ready to run.
+            cx.waker().wake_by_ref();
         }
     }
 
