@@ -95,7 +95,12 @@ impl Channel {
     pub fn from_stream(stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) -> Self {
         let transport = Transport::Stream(Box::new(stream));
         let builder = ChannelBuilder::new(Err(Error::unavailable("there is no address")));
-        builder.start(Connector::Once(Some(transport)))
+        let channel = builder.start(Connector::Once(Some(transport)));
+        // The other end is there already, and waits for an introduction only so long.
+        let shared = channel.0.shared();
+        shared.lock().is_wanted = true;
+        shared.wake();
+        channel
     }
 
     /// A handle whose calls have this timeout instead of 30 s.

@@ -245,8 +245,12 @@ impl Driver {
     }
 
     fn too_late(&self) -> Error {
+        let target = match &self.connector {
+            Connector::Address(address) => format!(" to {address}"),
+            Connector::Nowhere(_) | Connector::Once(_) => String::new(),
+        };
         Error::unavailable(format!(
-            "no connection within {:?}; raise it with `connect_timeout` on the channel's builder",
+            "no connection{target} within {:?}; raise it with `connect_timeout` on the channel's builder",
             self.connect_timeout
         ))
     }

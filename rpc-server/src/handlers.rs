@@ -6,6 +6,8 @@
 //! calls inherit is entered around each poll.
 
 use std::{
+    any::Any,
+    mem,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     task::{Context, Poll, Waker},
@@ -256,7 +258,8 @@ fn guarded(
         Ok(Poll::Pending) => Poll::Pending,
         Ok(Poll::Ready(answer)) => Poll::Ready(Ended::Answer(answer)),
         // What the panic says stays in this process: the panic hook has printed it.
-        Err(_) => {
+        Err(payload) => {
+            discard(payload);
             clear(session, place);
             Poll::Ready(Ended::Panic(Error::internal("the handler panicked")))
         }
@@ -266,5 +269,16 @@ fn guarded(
 /// Clears a place; whether it is empty now.
 fn clear(session: &mut (dyn Session + '_), place: usize) -> bool {
     // The panic hook has printed what a destructor panics with; the place is empty afterwards all the same.
-    catch_unwind(AssertUnwindSafe(|| session.clear(place))).unwrap_or(true)
+    catch_unwind(AssertUnwindSafe(|| session.clear(place))).unwrap_or_else(|payload| {
+        discard(payload);
+        true
+    })
+}
+
+/// Drops what a handler panicked with, which is a value of the user's and may panic in turn.
+fn discard(payload: Box<dyn Any + Send>) {
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+        // Enough: this one is leaked.
+        mem::forget(payload);
+    }
 }

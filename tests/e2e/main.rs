@@ -1,0 +1,22 @@
+//! What a user may rely on, over real sockets: one module per promise.
+//!
+//! Most behaviours are tried twice, over TCP on a runtime of one thread and over a Unix socket on one of several; see
+//! [`support`]. A test waits for events only; where a timeout is the behaviour, either it is short and its end is awaited, or
+//! time is paused. Each has an overall bound, so that what hangs fails.
+
+mod calls;
+mod cancellation;
+mod connecting;
+mod connections;
+mod context;
+mod deadlines;
+mod hostile_clients;
+mod hostile_servers;
+mod limits;
+mod listeners;
+mod oneway;
+mod panics;
+mod routing;
+mod runtimes;
+mod shutdown;
+mod support;
