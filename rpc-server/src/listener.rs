@@ -1,6 +1,12 @@
 //! Where a server listens: TCP, a Unix socket, or a listener that somebody else bound.
 
-use std::{io, net::SocketAddr, time::Duration};
+use std::{
+    io,
+    net::SocketAddr,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use rpc_core::{Address, Error};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
@@ -18,8 +24,15 @@ use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 /// # Ok(())
 /// # }
 /// ```
+///
+/// The file of a Unix socket that [`Listener::bind`] made is removed when the listener is dropped, unless another file has
+/// taken its place.
 #[derive(Debug)]
-pub struct Listener(Kind);
+pub struct Listener {
+    kind: Kind,
+    /// Removed when this is dropped.
+    _file: Option<SocketFile>,
+}
 
 #[derive(Debug)]
 enum Kind {
@@ -42,11 +55,12 @@ impl Listener {
     pub async fn bind(address: impl AsRef<str>) -> Result<Self, Error> {
         let address: Address = address.as_ref().parse()?;
         let bound = match &address {
-            Address::Tcp(host) => TcpListener::bind(host).await.map(Kind::Tcp),
-            Address::Unix(path) => UnixListener::bind(path).map(Kind::Unix),
+            Address::Tcp(host) => TcpListener::bind(host).await.map(Self::from),
+            Address::Unix(path) => UnixListener::bind(path)
+                .map(|listener| Self { kind: Kind::Unix(listener), _file: SocketFile::of(path) }),
             _ => Err(io::ErrorKind::Unsupported.into()),
         };
-        bound.map(Self).map_err(|error| {
+        bound.map_err(|error| {
             Error::unavailable(format!("cannot listen on {address}: {error}")).with_source(error)
         })
     }
@@ -61,7 +75,7 @@ impl Listener {
             Error::unavailable(format!("the listener's address is unknown: {error}"))
                 .with_source(error)
         };
-        match &self.0 {
+        match &self.kind {
             Kind::Tcp(listener) => {
                 Ok(Address::Tcp(listener.local_addr().map_err(unknown)?.to_string()))
             }
@@ -81,7 +95,7 @@ impl Listener {
     ///
     /// No connection is lost when the future is dropped.
     pub(crate) async fn accept(&self) -> io::Result<Accepted> {
-        match &self.0 {
+        match &self.kind {
             Kind::Tcp(listener) => {
                 let (stream, address) = listener.accept().await?;
                 // Frames are written whole: there is nothing to wait for. A socket that is gone already fails at its first read.
@@ -97,13 +111,13 @@ impl Listener {
 
 impl From<TcpListener> for Listener {
     fn from(listener: TcpListener) -> Self {
-        Self(Kind::Tcp(listener))
+        Self { kind: Kind::Tcp(listener), _file: None }
     }
 }
 
 impl From<UnixListener> for Listener {
     fn from(listener: UnixListener) -> Self {
-        Self(Kind::Unix(listener))
+        Self { kind: Kind::Unix(listener), _file: None }
     }
 }
 
@@ -123,6 +137,33 @@ impl TryFrom<std::os::unix::net::UnixListener> for Listener {
         let adopted =
             listener.set_nonblocking(true).and_then(|()| UnixListener::from_std(listener));
         adopted.map(Self::from).map_err(unusable)
+    }
+}
+
+/// The file of a Unix socket, which outlives the socket if nobody removes it.
+#[derive(Debug)]
+struct SocketFile {
+    path: PathBuf,
+    device: u64,
+    inode: u64,
+}
+
+impl SocketFile {
+    fn of(path: &Path) -> Option<Self> {
+        // A relative path must lead to the same file when the program has changed its directory.
+        let path = path.canonicalize().ok()?;
+        let metadata = path.symlink_metadata().ok()?;
+        Some(Self { path, device: metadata.dev(), inode: metadata.ino() })
+    }
+}
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        if let Ok(metadata) = self.path.symlink_metadata()
+            && (metadata.dev(), metadata.ino()) == (self.device, self.inode)
+        {
+            let _ = std::fs::remove_file(&self.path);
+        }
     }
 }
 
