@@ -29,9 +29,9 @@ use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 /// taken its place.
 #[derive(Debug)]
 pub struct Listener {
-    kind: Kind,
-    /// Removed when this is dropped.
+    /// Removed when this is dropped; first, so that whoever finds nobody listening can take its place.
     _file: Option<SocketFile>,
+    kind: Kind,
 }
 
 #[derive(Debug)]

@@ -57,9 +57,6 @@ async fn succeed(
     while Channel::connect(&served.address).await.is_ok() {
         tokio::task::yield_now().await;
     }
-    if let Some(path) = served.place.path() {
-        std::fs::remove_file(path).expect("the socket was there");
-    }
     let Place { network, .. } = served.place;
     let next = Served::at(Place::new(network), &served.address, |server| server).await;
     (served, next, held)

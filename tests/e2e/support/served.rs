@@ -83,9 +83,6 @@ impl Served {
     pub(crate) async fn kill(self) -> (Place, String) {
         self.task.abort();
         assert!(self.task.await.expect_err("it ran").is_cancelled());
-        if let Some(path) = self.place.path() {
-            std::fs::remove_file(path).expect("the socket was there");
-        }
         (self.place, self.address)
     }
 
