@@ -22,7 +22,8 @@ use crate::{
 /// A handle to a server. Cheap to clone; all clones, and the stubs made from them, share one connection.
 ///
 /// Calls share the connection without waiting for each other. When the last handle and the last call are gone, the connection
-/// is closed. When a connection is lost, its calls fail at once, and the next call makes a new one.
+/// is closed. When a connection is lost, its calls fail at once, and the next call makes a new one. When a server says that it goes away,
+/// calls that it has not started move on to the next connection.
 ///
 /// ```no_run
 /// # async fn example() -> Result<(), rpc_core::Error> {

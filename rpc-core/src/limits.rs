@@ -9,7 +9,8 @@ use std::time::Duration;
 
 /// The largest message that an end accepts, in bytes of its frame's body: 16 MiB.
 ///
-/// Large enough for a batch of records, small enough that a thousand of them do not end a machine.
+/// Large enough for a batch of records. A connection holds one that is arriving, and those of its calls in flight: lower it
+/// where many peers are not trusted.
 /// Setter: `max_message_size`, on both builders.
 pub const MAX_MESSAGE_SIZE: usize = 16 << 20;
 

@@ -260,7 +260,7 @@ impl<W: Default> Calls<W> {
         entry.next = free;
         self.live -= 1;
         if self.live == 0 && self.entries.len() > KEPT_SLOTS {
-            // Nothing is outstanding, so the ids may begin again. Empty slots own nothing.
+            // Nothing is outstanding, so the ids may begin again. Empty slots own spare buffers at most.
             let generation = (self.generation + 1) & (u32::MAX >> SLOT_BITS);
             *self = Self { generation, ..Self::new() };
         }
