@@ -351,14 +351,16 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<'_, T> {
 
     fn expire(&mut self, now: Instant) {
         let handlers = &mut self.handlers;
-        let mut leftovers = 0;
-        self.machine
-            .expire(now.into_std(), |slot| leftovers += usize::from(!handlers.cancel(slot)));
+        let (mut has_expired, mut leftovers) = (false, 0);
+        self.machine.expire(now.into_std(), |slot| {
+            has_expired = true;
+            leftovers += usize::from(!handlers.cancel(slot));
+        });
         for _ in 0..leftovers {
             self.machine.left_over();
         }
-        // The answers go out with the next turn.
-        if self.machine.output().has_remaining() {
+        // The answers go out with the next turn. Output that the peer does not take waits for the peer, not for a turn.
+        if has_expired {
             self.wakes.wake_task();
         }
     }

@@ -1,10 +1,22 @@
 //! A connection that ends takes its calls along at once; the next call makes a new one.
 
+use std::{
+    io,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
 use futures_util::future::join_all;
 use rpc::{Channel, Code};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf},
+    sync::{mpsc, oneshot},
+};
 
 use crate::support::{
-    Event, Network, Place, ProbeClient, Served, go_away, on_each_network, response, serve,
+    Event, Network, Place, ProbeClient, ProbeDispatcher, Served, go_away, on_each_network,
+    response, serve, service, within,
 };
 
 on_each_network!(
@@ -84,4 +96,87 @@ async fn clones_share_one_connection(network: Network) {
     // The last handle closes it, which lets another connection in.
     drop(clone);
     served.assert_serves().await;
+}
+
+/// Keeps what is written until it is flushed, which takes until the test lets it.
+struct Reluctant {
+    stream: DuplexStream,
+    kept: Vec<u8>,
+    asks: mpsc::UnboundedSender<oneshot::Sender<()>>,
+    asked: Option<oneshot::Receiver<()>>,
+}
+
+impl AsyncRead for Reluctant {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, buffer)
+    }
+}
+
+impl AsyncWrite for Reluctant {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.kept.extend_from_slice(bytes);
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Self { stream, kept, asks, asked } = &mut *self;
+        if kept.is_empty() {
+            return Pin::new(stream).poll_flush(cx);
+        }
+        let permission = asked.get_or_insert_with(|| {
+            let (permit, permission) = oneshot::channel();
+            asks.send(permit).expect("the test listens");
+            permission
+        });
+        ready!(Pin::new(permission).poll(cx)).expect("the test permits it");
+        while !kept.is_empty() {
+            let sent = ready!(Pin::new(&mut *stream).poll_write(cx, kept))?;
+            kept.drain(..sent);
+        }
+        *asked = None;
+        Pin::new(stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+#[tokio::test]
+async fn a_stream_that_takes_time_to_flush_delivers() {
+    within(async {
+        let (stream, server) = tokio::io::duplex(64 << 10);
+        let dispatchers: Vec<Arc<dyn rpc::Dispatcher>> =
+            vec![Arc::new(ProbeDispatcher::new(service().0))];
+        let task = tokio::spawn(rpc::serve_stream(server, dispatchers));
+        let (asks, mut flushes) = mpsc::unbounded_channel();
+        let stream = Reluctant { stream, kept: Vec::new(), asks, asked: None };
+        let client = ProbeClient::new(Channel::from_stream(stream));
+        for number in 0..3 {
+            let mut sum = Box::pin(client.add(number, 1));
+            let mut flushed = 0;
+            let outcome = loop {
+                tokio::select! {
+                    biased;
+                    outcome = &mut sum => break outcome,
+                    permit = flushes.recv() => {
+                        flushed += 1;
+                        permit.expect("the stream lives").send(()).expect("it is awaited");
+                    }
+                }
+            };
+            assert_eq!(outcome.expect("it answers"), number + 1);
+            assert!(flushed > 0, "it was sent");
+        }
+        task.abort();
+    })
+    .await;
 }

@@ -1,12 +1,19 @@
 //! A deadline covers everything, at both ends, and reaches the calls that a handler makes.
 
-use std::time::Duration;
+use std::{
+    io,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::{Duration, Instant},
+};
 
 use rpc::{Channel, Code};
+use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
 
 use crate::support::{
-    Event, Network, Place, ProbeClient, Said, numbers, on_each_network, poll_once, request,
-    request_with_metadata, serve, service, within_a_day,
+    Event, Network, Place, ProbeClient, ProbeDispatcher, Said, Wire, numbers, on_each_network,
+    poll_once, request, request_with_metadata, serve, service, within, within_a_day,
 };
 
 on_each_network!(
@@ -17,6 +24,7 @@ on_each_network!(
     waiting_for_a_connection_counts,
     waiting_for_its_turn_counts,
     a_deadline_that_has_passed_sends_nothing,
+    a_call_made_after_its_task_was_blocked_has_all_its_time,
 );
 
 const SHORT: Duration = Duration::from_millis(30);
@@ -57,7 +65,7 @@ async fn a_server_drops_a_handler_whose_deadline_passed(network: Network) {
         assert_eq!(served.event().await, end);
         // The answer comes by itself, though the client says nothing more.
         let message = "the deadline passed while the handler ran".to_owned();
-        let started = std::time::Instant::now();
+        let started = Instant::now();
         assert_eq!(wire.hear().await, Said::Failure { id, code: 4, message, flags: 0 });
         assert!(started.elapsed() < Duration::from_secs(2), "it comes at once");
     }
@@ -135,6 +143,98 @@ async fn a_deadline_that_has_passed_sends_nothing(network: Network) {
     assert!(error.is_timeout() && error.is_not_started());
     assert_eq!(client.add(1, 2).await.expect("it answers"), 3);
     assert!(served.events.try_recv().is_err(), "nothing began");
+}
+
+async fn a_call_made_after_its_task_was_blocked_has_all_its_time(network: Network) {
+    let served = serve(network).await;
+    let client = served.client().await;
+    assert_eq!(client.add(1, 2).await.expect("it answers"), 3);
+    // Two calls wake the channel's task, which cannot run before the thread is free again.
+    let (one, other, last) = tokio::join!(client.add(1, 1), client.add(2, 2), async {
+        std::thread::sleep(3 * BRIEF);
+        client.add(3, 3).timeout(2 * BRIEF).await
+    });
+    for (outcome, sum) in [(one, 2), (other, 4), (last, 6)] {
+        assert_eq!(outcome.expect("it is not late"), sum);
+    }
+}
+
+/// Gives 16 KiB a read at most, as a stream of TLS records does.
+struct Piecemeal(DuplexStream);
+
+impl AsyncRead for Piecemeal {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let mut record = [0; 16 << 10];
+        let size = record.len().min(buffer.remaining());
+        let mut record = ReadBuf::new(&mut record[..size]);
+        ready!(Pin::new(&mut self.0).poll_read(cx, &mut record))?;
+        buffer.put_slice(record.filled());
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Piecemeal {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(cx)
+    }
+}
+
+#[tokio::test]
+async fn a_deadline_holds_though_reading_used_up_the_turn_that_noted_it() {
+    within(async {
+        let (steward, _state, mut events) = service();
+        // The pipe takes all at once, so that the server finds all of it in one turn.
+        let (client, server) = tokio::io::duplex(16 << 20);
+        let dispatchers: Vec<Arc<dyn rpc::Dispatcher>> =
+            vec![Arc::new(ProbeDispatcher::new(steward))];
+        let task = tokio::spawn(rpc::serve_stream(Piecemeal(server), dispatchers));
+        let mut wire = Wire::new(client);
+        wire.introduce().await;
+        wire.say(&[0x93, 11, 1, 0xc0]).await;
+        assert_eq!(wire.hear().await, Said::Pong(1));
+
+        let mut burst = Vec::new();
+        // A task may read 128 times a turn; this request takes several times as many reads.
+        let large = request(2, "Probe.length", |out| {
+            out.extend_from_slice(&[0x91, 0xc6, 0, 0x80, 0, 0]);
+            out.resize(out.len() + (8 << 20), 0);
+        });
+        let micros = u64::try_from(BRIEF.as_micros()).expect("it is short");
+        for message in [request_with_metadata(1, "Probe.hold", micros, ("a", "b"), 1), large] {
+            let length = u32::try_from(message.len()).expect("it is small");
+            burst.extend_from_slice(&length.to_be_bytes());
+            burst.extend_from_slice(&message);
+        }
+        let before = Instant::now();
+        wire.send(&burst).await;
+        assert_eq!(events.recv().await, Some(Event::Started(1)));
+        assert_eq!(events.recv().await, Some(Event::Dropped(1)));
+        assert!(before.elapsed() < 10 * BRIEF, "it took {:?}", before.elapsed());
+        let (first, second) = (wire.hear().await, wire.hear().await);
+        for said in [first, second] {
+            let is_expected = said == Said::number(2, 8 << 20)
+                || matches!(said, Said::Failure { id: 1, code: 4, .. });
+            assert!(is_expected, "{said:?}");
+        }
+        task.abort();
+    })
+    .await;
 }
 
 #[tokio::test(start_paused = true)]

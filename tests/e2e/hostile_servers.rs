@@ -1,6 +1,6 @@
 //! Whatever a server does, every call ends, with an error that says what happened.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use rpc::{Channel, Code, Error};
@@ -16,6 +16,7 @@ on_each_network!(
     what_breaks_the_protocol_ends_every_call,
     a_goodbye_says_why,
     a_violators_calls_are_not_repeated,
+    a_server_that_sends_every_call_away_is_asked_ever_more_rarely,
     an_end_inside_a_frame_is_said,
     an_answer_that_does_not_decode_fails_alone,
     an_answer_that_is_too_large_fails_alone,
@@ -117,6 +118,41 @@ async fn a_violators_calls_are_not_repeated(network: Network) {
     let id = wire.hear_request("Probe.add").await;
     wire.say(&response(id, 3)).await;
     assert_eq!(sum.await.expect("it does not panic").expect("it was answered"), 3);
+}
+
+async fn a_server_that_sends_every_call_away_is_asked_ever_more_rarely(network: Network) {
+    let place = Place::new(network);
+    let doorway = place.listen().await;
+    let client = ProbeClient::new(Channel::builder(doorway.address()).connect_lazy());
+    let mut goodbyes = 0;
+    let server = async {
+        let mut pause = Duration::from_millis(10);
+        let mut last_goodbye: Option<Instant> = None;
+        loop {
+            let mut wire = doorway.accept().await;
+            if let Some(last_goodbye) = last_goodbye {
+                let waited = last_goodbye.elapsed();
+                assert!(waited >= pause, "it came back after {waited:?}, not {pause:?}");
+                pause *= 2;
+            }
+            wire.welcome().await;
+            // Whatever it is, it is read: a socket that is closed with bytes unread may lose the goodbye.
+            wire.hear().await;
+            last_goodbye = Some(Instant::now());
+            wire.say(&go_away(0, None)).await;
+            goodbyes += 1;
+        }
+    };
+    let error = tokio::select! {
+        biased;
+        outcome = client.add(1, 2).timeout(Duration::from_millis(500)) => {
+            outcome.expect_err("it is always sent away")
+        }
+        () = server => unreachable!("it serves for ever"),
+    };
+    assert!(error.is_timeout() && error.is_not_started(), "{error:?}");
+    // At once, and after 10, 20, 40, 80 and 160 ms; there is no time for 320 more.
+    assert!((2..=6).contains(&goodbyes), "{goodbyes} connections");
 }
 
 async fn an_end_inside_a_frame_is_said(network: Network) {

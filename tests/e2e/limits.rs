@@ -1,13 +1,13 @@
 //! Overload is refused, not suffered, and a limit's error names the limit, its value and who can raise it.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use futures_util::future::{join_all, try_join_all};
 use rpc::{Channel, Code};
 
 use crate::support::{
-    Event, Network, Place, ProbeClient, Said, Served, numbers, on_each_network, request,
-    request_with_metadata, serve,
+    Event, Network, Place, ProbeClient, ProbeDispatcher, Said, Served, Wire, numbers,
+    on_each_network, request, request_with_metadata, serve, service, within_a_day,
 };
 
 on_each_network!(
@@ -16,6 +16,7 @@ on_each_network!(
     an_answer_above_the_clients_limit_fails_alone,
     a_client_waits_for_its_turn,
     a_server_refuses_calls_above_its_limit,
+    blocking_handlers_count_until_they_end_though_cancelled,
     metadata_has_a_limit,
     calls_above_high_water_go_out_before_any_answer,
     a_reader_that_is_slow_gets_everything,
@@ -132,6 +133,45 @@ async fn a_server_refuses_calls_above_its_limit(network: Network) {
     assert_eq!(wire.hear().await, Said::number(1, 3));
 }
 
+async fn blocking_handlers_count_until_they_end_though_cancelled(network: Network) {
+    const LIMIT: u32 = 4;
+    let limited = |server: rpc::Server| server.max_calls_per_connection(LIMIT);
+    let mut served = Served::with(Place::new(network), limited).await;
+    let mut wire = served.introduced().await;
+    let cancel = |id: u8| [0x93, 6, id, 0xc0];
+    for key in 0..20_u8 {
+        let id = u32::from(key);
+        let call = request(id, "Probe.hold_stubbornly", numbers(&[key.into()]));
+        if id >= LIMIT {
+            // As many are cancelled and run on: there is no room, however often it is asked for.
+            for _ in 0..5 {
+                wire.say(&call).await;
+                wire.say(&cancel(key)).await;
+                let said = wire.hear().await;
+                assert!(matches!(&said, Said::Failure { code: 8, flags: 1, .. }), "{said:?}");
+            }
+            assert!(served.events.try_recv().is_err(), "nothing began");
+            let oldest = id - LIMIT;
+            served.state.release(oldest);
+            assert_eq!(served.event().await, Event::Ended(oldest));
+            // The connection learns of it from another thread, a little later.
+            loop {
+                wire.say(&request(id, "Probe.add", numbers(&[1, 2]))).await;
+                match wire.hear().await {
+                    Said::Failure { code: 8, .. } => {}
+                    said => break assert_eq!(said, Said::number(id, 3)),
+                }
+            }
+        }
+        wire.say(&call).await;
+        assert_eq!(served.event().await, Event::Started(id));
+        wire.say(&cancel(key)).await;
+        assert!(matches!(wire.hear().await, Said::Failure { code: 1, .. }));
+    }
+    (16..20).for_each(|key| served.state.release(key));
+    assert_eq!(served.sorted_events(4).await, [16, 17, 18, 19].map(Event::Ended));
+}
+
 async fn metadata_has_a_limit(network: Network) {
     let mut served = serve(network).await;
     let client = served.client().await;
@@ -188,6 +228,50 @@ async fn a_reader_that_is_slow_gets_everything(network: Network) {
     }
     wire.say(&request(1, "Probe.add", numbers(&[1, 2]))).await;
     assert_eq!(wire.hear().await, Said::number(1, 3));
+}
+
+/// Time is paused, so that it passes only when nobody has anything left to do.
+#[tokio::test(start_paused = true)]
+async fn handlers_rest_while_their_answers_are_not_read() {
+    const CALLS: u32 = 100;
+    const SIZE: usize = 256 << 10;
+    within_a_day(async {
+        let (steward, state, mut events) = service();
+        let (client, server) = tokio::io::duplex(64 << 10);
+        let dispatchers: Vec<Arc<dyn rpc::Dispatcher>> =
+            vec![Arc::new(ProbeDispatcher::new(steward))];
+        let task = tokio::spawn(rpc::serve_stream(server, dispatchers));
+        let mut wire = Wire::new(client);
+        wire.introduce().await;
+        for id in 0..CALLS {
+            wire.say(&request(id, "Probe.hold_filler", numbers(&[id.into(), SIZE as u64]))).await;
+        }
+        for id in 0..CALLS {
+            assert_eq!(events.recv().await, Some(Event::Started(id)));
+        }
+        (0..CALLS).for_each(|key| state.release(key));
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let mut ended = 0;
+        while let Ok(Event::Ended(_)) = events.try_recv() {
+            ended += 1;
+        }
+        // As many as pass the high-water mark, one that is above it, and what the pipe holds.
+        let most = rpc::limits::WRITE_HIGH_WATER / SIZE + 2;
+        assert!((1..=most).contains(&ended), "{ended} of {CALLS} ended, not {most} at most");
+        let mut answered = Vec::new();
+        for _ in 0..CALLS {
+            match wire.hear().await {
+                Said::Result { id, payload } if payload.len() == SIZE + 5 => answered.push(id),
+                other => unreachable!("{other:?}"),
+            }
+        }
+        answered.sort_unstable();
+        assert_eq!(answered, (0..CALLS).collect::<Vec<_>>());
+        wire.say(&request(1, "Probe.add", numbers(&[1, 2]))).await;
+        assert_eq!(wire.hear().await, Said::number(1, 3));
+        task.abort();
+    })
+    .await;
 }
 
 async fn a_connection_above_the_limit_waits_to_be_accepted(network: Network) {

@@ -10,6 +10,8 @@ use rpc::{Bytes, Context};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Barrier, mpsc, oneshot};
 
+use super::within;
+
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Point {
     pub(crate) x: i32,
@@ -69,6 +71,11 @@ pub(crate) trait Probe {
     /// Ends when nobody waits any more.
     #[rpc(blocking)]
     fn hold_blocking(&self, ctx: &Context, key: u32) -> u32;
+    /// Ends when the test releases the key, whoever waits.
+    #[rpc(blocking)]
+    fn hold_stubbornly(&self, key: u32) -> u32;
+    /// So many bytes, when the test releases the key.
+    async fn hold_filler(&self, key: u32, size: usize) -> Bytes;
     #[rpc(oneway)]
     async fn hold_unanswered(&self, key: u32);
     /// Never ends; a task of its own waits for the call's end.
@@ -264,6 +271,16 @@ impl Probe for Steward {
             self.0.report(Event::Cancelled(key));
         }
         key
+    }
+
+    fn hold_stubbornly(&self, key: u32) -> u32 {
+        // A runtime waits for its blocking threads: a test that fails must not leave one for ever.
+        tokio::runtime::Handle::current().block_on(within(self.0.hold(key)))
+    }
+
+    async fn hold_filler(&self, key: u32, size: usize) -> Bytes {
+        self.0.hold(key).await;
+        self.filler(size).await
     }
 
     async fn hold_unanswered(&self, key: u32) {
