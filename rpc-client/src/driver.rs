@@ -283,7 +283,8 @@ impl Driver {
             return Poll::Ready(());
         };
         let mut state = self.shared.lock();
-        let owes_nothing = state.machine.in_flight() == 0;
+        // A socket that is closed with unread bytes, such as the server's hello, takes what was sent before with it.
+        let owes_nothing = state.machine.is_open() && state.machine.in_flight() == 0;
         let rest = state.machine.output().take_unsent();
         let link = std::mem::replace(&mut state.link, Link::Down);
         drop(state);
