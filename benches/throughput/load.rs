@@ -5,6 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use futures_util::{StreamExt, stream::FuturesUnordered};
 use rpc::Channel;
 use tokio::{net::TcpStream, task::JoinSet};
 
@@ -27,6 +28,15 @@ impl Clock {
     }
 }
 
+/// Who makes the calls in flight on a connection. The echoes have one task each.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Callers {
+    /// As many tasks.
+    Tasks,
+    /// One task.
+    OneTask,
+}
+
 type Outcome = Result<u64, Box<dyn Error + Send + Sync>>;
 
 /// Calls per second with `connections` × `window` calls in flight.
@@ -35,6 +45,7 @@ pub(crate) async fn run(
     address: String,
     connections: usize,
     window: usize,
+    callers_kind: Callers,
     duration: Duration,
 ) -> Result<f64, Box<dyn Error + Send + Sync>> {
     let mut callers = JoinSet::<Outcome>::new();
@@ -49,8 +60,12 @@ pub(crate) async fn run(
     let start = Instant::now();
     let clock = Clock::starting(duration);
     for channel in channels {
-        for _ in 0..window {
-            callers.spawn(pings(BenchClient(channel.clone()), clock));
+        if callers_kind == Callers::OneTask {
+            callers.spawn(pings_of_one_task(BenchClient(channel), window, clock));
+        } else {
+            for _ in 0..window {
+                callers.spawn(pings(BenchClient(channel.clone()), clock));
+            }
         }
     }
     for stream in streams {
@@ -75,6 +90,21 @@ async fn pings(client: BenchClient, clock: Clock) -> Outcome {
         let answer = client.ping(&data).await?;
         assert_eq!(answer.len(), data.len(), "the answer is the argument");
         count += 1;
+    }
+    Ok(count)
+}
+
+async fn pings_of_one_task(client: BenchClient, window: usize, clock: Clock) -> Outcome {
+    let data = [7; PING_SIZE];
+    let mut calls: FuturesUnordered<_> = (0..window).map(|_| client.ping(&data)).collect();
+    let mut count = 0;
+    while let Some(answer) = calls.next().await {
+        assert_eq!(answer?.len(), data.len(), "the answer is the argument");
+        count += 1;
+        if count % 16 == 0 && clock.is_over() {
+            break;
+        }
+        calls.push(client.ping(&data));
     }
     Ok(count)
 }

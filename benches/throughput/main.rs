@@ -14,6 +14,7 @@ use std::{
     time::Duration,
 };
 
+use load::Callers;
 use tokio::{net::TcpListener, runtime::Runtime};
 
 mod allocations;
@@ -34,8 +35,12 @@ pub(crate) enum Subject {
 
 const SUBJECTS: [Subject; 3] = [Subject::Raw, Subject::Codec, Subject::Rpc];
 const FLAVOURS: [&str; 2] = ["current-thread", "multi-thread"];
-const WORKLOADS: [(&str, usize, usize); 3] =
-    [("1 in flight", 1, 1), ("64 in flight, 1 connection", 1, 64), ("64 connections × 16", 64, 16)];
+const WORKLOADS: [(&str, &str, usize, usize); 4] = [
+    ("1 in flight", "tasks", 1, 1),
+    ("64 in flight on 1 connection, from one task", "one-task", 1, 64),
+    ("64 in flight on 1 connection, from 64 tasks", "tasks", 1, 64),
+    ("64 connections × 16", "tasks", 64, 16),
+];
 
 impl Subject {
     fn name(self) -> &'static str {
@@ -57,13 +62,14 @@ fn main() -> Result<(), Failure> {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words[..] {
         ["serve", subject, flavour] => runtime(flavour)?.block_on(serve(Subject::named(subject)?)),
-        ["load", subject, flavour, address, connections, window, millis] => {
+        ["load", subject, flavour, callers, address, connections, window, millis] => {
             let duration = Duration::from_millis(millis.parse()?);
             let load = load::run(
                 Subject::named(subject)?,
                 address.to_owned(),
                 connections.parse()?,
                 window.parse()?,
+                if callers == "one-task" { Callers::OneTask } else { Callers::Tasks },
                 duration,
             );
             // A caller on the thread of `block_on` is slow in any design.
@@ -152,12 +158,12 @@ fn compare(rounds: u64, seconds: u64) -> Result<(), Failure> {
         for subject in SUBJECTS {
             servers.push((subject, ServerProcess::start(subject, flavour)?));
         }
-        for (name, connections, window) in WORKLOADS {
+        for (name, callers, connections, window) in WORKLOADS {
             let mut rates = [const { Vec::new() }; SUBJECTS.len()];
             for _ in 0..rounds {
                 for (index, (subject, server)) in servers.iter().enumerate() {
                     let output = Command::new(std::env::current_exe()?)
-                        .args(["load", subject.name(), flavour, &server.address])
+                        .args(["load", subject.name(), flavour, callers, &server.address])
                         .args([connections, window].map(|number| number.to_string()))
                         .arg((seconds * 1000).to_string())
                         .stderr(Stdio::inherit())

@@ -1,8 +1,9 @@
 //! One open connection of a channel: its bytes in and out.
 //!
 //! Answers are handed out under the lock, all that one read brought; whoever is to be woken, and whatever is to be dropped, is
-//! put aside until it is released. A flush is put off by one turn when several calls are in flight, so that their callers, who
-//! were woken together, share it. When writing fails, reading goes on: the answers, and the server's reason, may have
+//! put aside until it is released. Callers that were woken together come back together: those of one task before this task
+//! runs again, those of many tasks one by one. Where the first flush after a batch finds few of them, flushes are put off by
+//! one turn for some batches, and then it is tried again. When writing fails, reading goes on: the answers, and the server's reason, may have
 //! arrived already.
 
 use std::{
@@ -28,6 +29,9 @@ use crate::{
 
 /// Less room than this in the read buffer is not worth a read.
 const LEAST_READ: usize = 1024;
+
+/// So many batches of answers, and it is tried again whether their callers come back in one task.
+const DEFERRALS: u32 = 32;
 
 /// What must wait until the lock is released.
 #[derive(Default)]
@@ -68,6 +72,8 @@ pub(crate) struct Connected {
     /// Whether `output` is not sent, or sent and not flushed.
     is_writing: bool,
     flush: Flush,
+    /// How many batches of answers are still followed by a deferred flush, until it is tried again whether that pays.
+    deferrals: u32,
     has_preface: bool,
     /// Whether an answer has come.
     has_answered: bool,
@@ -92,6 +98,7 @@ impl Connected {
             output: WriteBuffer::new(),
             is_writing: false,
             flush: Flush::Prompt,
+            deferrals: 0,
             has_preface: false,
             has_answered: false,
             farewell: None,
@@ -162,9 +169,13 @@ impl Connected {
             replaced = Some(mem::replace(&mut state.status, Status::Open));
             aside.woken.append(&mut state.watchers);
         }
-        state.batch = aside.woken.len();
-        if state.batch > 1 {
-            // Their callers come back together.
+        if !aside.woken.is_empty() {
+            state.batch = aside.woken.len();
+            state.submitted = 0;
+        }
+        if state.batch > 1 && self.deferrals > 0 {
+            // Their callers come back one by one.
+            self.deferrals -= 1;
             self.defer(cx, &mut state);
         }
         state.transmit(now, &mut aside.woken);
@@ -240,8 +251,12 @@ impl Connected {
             state.transmit(Instant::now().into_std(), &mut aside.woken);
         }
         let has_output = state.machine.output().has_remaining();
+        if has_output && state.submitted > 0 && state.submitted * 2 < state.batch {
+            // The first of several callers is back: it pays to wait for the others, for a while.
+            self.deferrals = DEFERRALS;
+        }
         let is_put_off = match self.flush {
-            Flush::Prompt => has_output && state.machine.in_flight() > 1,
+            Flush::Prompt => has_output && state.machine.in_flight() > 1 && self.deferrals > 0,
             Flush::Deferred => has_output,
             Flush::Due | Flush::Broken(_) => false,
         };

@@ -76,6 +76,8 @@ pub(crate) struct State {
     pub(crate) sleeping_until: Option<Instant>,
     /// How many callers the last batch of answers woke: they will call again together.
     pub(crate) batch: usize,
+    /// How many calls were made since.
+    pub(crate) submitted: usize,
     /// The task was woken and has not run yet.
     pub(crate) is_woken: bool,
     /// Why the task is gone; every call fails with this.
@@ -98,6 +100,7 @@ impl Shared {
             is_abandoned: false,
             sleeping_until: None,
             batch: 0,
+            submitted: 0,
             is_woken: false,
             ended: None,
         };
@@ -154,6 +157,7 @@ impl Shared {
             }
         };
         let mut woken = Vec::new();
+        state.submitted += 1;
         state.transmit(now, &mut woken);
         if state.write_directly() {
             // There is room again.
