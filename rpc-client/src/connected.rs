@@ -3,8 +3,9 @@
 //! Answers are handed out under the lock, all that one read brought; whoever is to be woken, and whatever is to be dropped, is
 //! put aside until it is released. Callers that were woken together come back together: those of one task before this task
 //! runs again, those of many tasks one by one. Where the first flush after a batch finds few of them, flushes are put off by
-//! one turn for some batches, and then it is tried again. When writing fails, reading goes on: the answers, and the server's reason, may have
-//! arrived already.
+//! one turn for some batches, and then it is tried again.
+//!
+//! When writing fails, reading goes on: the answers, and the server's reason, may have arrived already.
 
 use std::{
     mem,
