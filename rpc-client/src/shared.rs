@@ -8,7 +8,6 @@
 //! holds the lock may send from its front; [`Link::Writing`] means that the task holds bytes that go first.
 
 use std::{
-    mem,
     sync::{Mutex, MutexGuard, PoisonError},
     task::Waker,
     time::{Duration, Instant},
@@ -135,19 +134,19 @@ impl Shared {
         inherited: Option<Instant>,
         waker: Waker,
     ) -> Result<Option<CallRef>, Error> {
-        let mut waiter = Waiter { waker: Some(waker), outcome: None };
+        let waiter = Waiter { waker: Some(waker), outcome: None };
         let now = tokio::time::Instant::now().into_std();
         let mut guard = self.lock();
         let state = &mut *guard;
         let deadline = inherited.map_or(now + timeout, |inherited| inherited.min(now + timeout));
         let submitted = if let Some(error) = &state.ended {
-            Err((error.clone(), mem::take(&mut waiter)))
+            Err((error.clone(), waiter))
         } else if deadline <= now {
             let error =
                 Error::deadline_exceeded("the deadline had passed before the call was sent");
-            Err((error.not_started(true), mem::take(&mut waiter)))
+            Err((error.not_started(true), waiter))
         } else {
-            state.machine.submit(outgoing, Some(deadline), mem::take(&mut waiter))
+            state.machine.submit(outgoing, Some(deadline), waiter)
         };
         let call = match submitted {
             Ok(call) => call,

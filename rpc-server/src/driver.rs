@@ -22,7 +22,7 @@ use std::{
 use bytes::{Buf, BytesMut};
 use rpc_core::{
     Error, Peer, Violation,
-    buffer::{give_read_buffer, take_read_buffer},
+    buffer::{WriteBuffer, give_read_buffer, take_read_buffer},
     connection::server::{CallKey, Config, Connection, Event},
     current::Inherited,
     dispatch::Incoming,
@@ -323,12 +323,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<'_, T> {
     /// Sends what there is to send; pending while some is left.
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let output = self.machine.output();
-        while output.has_remaining() {
-            let sent = ready!(poll_write_buf(Pin::new(&mut self.transport), cx, output))?;
-            if sent == 0 {
-                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
-            }
-        }
+        ready!(poll_send(&mut self.transport, output, cx))?;
         output.release();
         Pin::new(&mut self.transport).poll_flush(cx)
     }
@@ -404,11 +399,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<'_, T> {
         let output = self.machine.output();
         let transport = &mut self.transport;
         let farewell = std::future::poll_fn(|cx| {
-            while output.has_remaining() {
-                if ready!(poll_write_buf(Pin::new(&mut *transport), cx, output))? == 0 {
-                    break;
-                }
-            }
+            ready!(poll_send(transport, output, cx))?;
             ready!(Pin::new(&mut *transport).poll_shutdown(cx))?;
             let mut discarded = [0; 1024];
             loop {
@@ -423,6 +414,20 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<'_, T> {
         let _ = tokio::time::timeout(LINGER, farewell).await;
         end
     }
+}
+
+/// Hands all of `output` to the transport; pending while some is left.
+fn poll_send(
+    transport: &mut (impl AsyncWrite + Unpin),
+    output: &mut WriteBuffer,
+    cx: &mut Context<'_>,
+) -> Poll<io::Result<()>> {
+    while output.has_remaining() {
+        if ready!(poll_write_buf(Pin::new(&mut *transport), cx, output))? == 0 {
+            return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+        }
+    }
+    Poll::Ready(Ok(()))
 }
 
 fn end(error: FrameError) -> End {
