@@ -24,6 +24,8 @@ static ALLOCATOR: PeakAlloc = PeakAlloc;
 #[derive(Debug, Serialize, Deserialize)]
 struct Tree(Vec<Tree>);
 
+const LEVELS: usize = MAX_NESTING as usize;
+
 /// How many elements serde reserves room for before it has seen them: as many as 1 MiB holds.
 const RESERVED: usize = (1 << 20) / size_of::<Tree>();
 
@@ -68,12 +70,12 @@ fn hostile_trees() {
         lie.repeat(126),
         [&array(100, &[0x90])[..], &lie].concat(),
         array(630, &lie[..1]),
-        chain(MAX_NESTING),
-        chain(MAX_NESTING + 1),
+        chain(LEVELS),
+        chain(LEVELS + 1),
         chain(100_000),
         many.clone(),
         array(4, &many),
-        array(1000, &chain(MAX_NESTING - 1)),
+        array(1000, &chain(LEVELS - 1)),
         array(1000, &array(1000, &[0x90])),
         array(20_000, &array(15, &[0x90])),
     ];
@@ -146,20 +148,30 @@ fn a_message_that_arrives_slowly() {
     }
 }
 
-fn opened() -> (client::Connection<Option<Result<usize, Error>>>, server::Connection) {
+type Client = client::Channel<Option<Result<usize, Error>>>;
+
+/// The connection of a client that has one.
+fn link(client: &Client) -> client::LinkId {
+    client.active().expect("it is connected")
+}
+
+fn opened() -> (Client, server::Connection) {
     let config = server::Config::new(MAX_MESSAGE_SIZE, 1024);
     let mut server = server::Connection::new(config);
     let config = client::Config::new(MAX_MESSAGE_SIZE, None, Structs::Named);
-    let mut client = client::Connection::new(config);
-    client.connected();
+    let mut client = client::Channel::new(config, 1);
+    let link = client.connected(Instant::now());
     server.open((1, 0));
-    let mut hello = take(client.output());
+    let mut hello = take(client.output(link));
     hello.drain(..PREFACE_LEN);
     let received = server.receive(&mut whole(&hello[4..]), Instant::now());
     assert!(matches!(received, Ok(server::Event::None)));
     let mut hello = take(server.output());
     hello.drain(..PREFACE_LEN);
-    assert!(matches!(client.receive(&mut whole(&hello[4..])), Ok(client::Event::None)));
+    assert!(matches!(
+        client.receive(link, &mut whole(&hello[4..]), Instant::now()),
+        Ok(client::Event::None)
+    ));
     (client, server)
 }
 
@@ -174,14 +186,15 @@ fn whole(message: &[u8]) -> Frame {
 /// A client that makes calls with small arguments and gets answers of this size, with its codec.
 fn answered(size: usize, calls: usize) {
     let (mut client, _) = opened();
+    let link = link(&client);
     let mut codec = FrameCodec::new(MAX_MESSAGE_SIZE);
     let mut input = BytesMut::with_capacity(64 << 10);
     for _ in 0..calls {
         let mut outgoing = client::Outgoing { method: "Echo.ping", ..Default::default() };
         outgoing.arguments.bin(&[7; 100]);
-        let call = client.submit(&mut outgoing, None, None).expect("there is room");
+        let call = client.submit(&mut outgoing, None, None, Instant::now()).expect("there is room");
         assert!(client.transmit(Instant::now()).is_some());
-        let request = take(client.output());
+        let request = take(client.output(link));
         let mut reader = msgpack::Reader::new(&request[4..]);
         let id = (reader.array_len(), reader.unsigned(), reader.unsigned()).2.expect("an id");
 
@@ -192,7 +205,7 @@ fn answered(size: usize, calls: usize) {
         input.extend_from_slice(&u32::try_from(response.len()).expect("small").to_be_bytes());
         input.extend_from_slice(&response);
         let mut frame = codec.decode(&mut input).expect("no violation").expect("a whole frame");
-        match client.receive(&mut frame) {
+        match client.receive(link, &mut frame, Instant::now()) {
             Ok(client::Event::Answered(waiter, outcome)) => {
                 *waiter = Some(outcome.map(|payload| payload.as_slice().len()));
             }
@@ -250,7 +263,9 @@ fn floods_of_calls() {
     let before = ALLOCATOR.current_usage();
     let calls: Vec<_> = (0..20_000)
         .map(|_| {
-            client.submit(&mut client::Outgoing::default(), None, None).expect("there is room")
+            client
+                .submit(&mut client::Outgoing::default(), None, None, Instant::now())
+                .expect("there is room")
         })
         .collect();
     for call in calls {
@@ -282,10 +297,11 @@ fn arbitrary_bytes() {
 
         // Any frame at either end, behind the hellos.
         let (mut client, mut server) = opened();
+        let link = link(&client);
         let mut frames = (whole(&input), whole(&input));
         let ((), peak_of_ends) = peak(|| {
             drop(server.receive(&mut frames.0, Instant::now()));
-            drop(client.receive(&mut frames.1));
+            drop(client.receive(link, &mut frames.1, Instant::now()));
         });
         assert!(peak_of_ends <= bound, "seed {seed}: {peak_of_ends} bytes for {size}");
 

@@ -5,11 +5,13 @@ use std::{collections::BTreeMap, thread};
 
 use rpc_core::{
     Code, Error, Value,
-    limits::MAX_NESTING,
+    limits::MAX_NESTING as MOST,
     msgpack::{Malformed, Reader},
     value::{Encoded, Encoder},
 };
 use serde::{Deserialize, Serialize};
+
+const LEVELS: usize = MOST as usize;
 
 #[derive(Debug, Serialize, Deserialize)]
 struct Tree(Vec<Tree>);
@@ -76,49 +78,49 @@ const NEGATIVE: &[u8] = b"\x81\xa8Negative";
 fn as_many_levels_as_are_allowed_and_no_more() {
     on_two_mebibytes(|| {
         let tree = |levels| nested(levels - 1, &[0x91], &[0x90]);
-        decode::<Tree>(&tree(MAX_NESTING)).expect("128 levels");
-        is_too_deep::<Tree>(&tree(MAX_NESTING + 1));
+        decode::<Tree>(&tree(LEVELS)).expect("128 levels");
+        is_too_deep::<Tree>(&tree(LEVELS + 1));
 
         // Two levels each: the map, and the list in it.
         let head = [CHILDREN, &[0x91]].concat();
         let core = [CHILDREN, &[0x90]].concat();
-        decode::<Named>(&nested(MAX_NESTING / 2 - 1, &head, &core)).expect("128 levels");
-        is_too_deep::<Named>(&nested(MAX_NESTING / 2, &head, &core));
+        decode::<Named>(&nested(LEVELS / 2 - 1, &head, &core)).expect("128 levels");
+        is_too_deep::<Named>(&nested(LEVELS / 2, &head, &core));
 
         let core = [NEXT, &[0xc0]].concat();
-        decode::<Linked>(&nested(MAX_NESTING - 1, NEXT, &core)).expect("128 levels");
-        is_too_deep::<Linked>(&nested(MAX_NESTING, NEXT, &core));
+        decode::<Linked>(&nested(LEVELS - 1, NEXT, &core)).expect("128 levels");
+        is_too_deep::<Linked>(&nested(LEVELS, NEXT, &core));
 
-        decode::<Expression>(&nested(MAX_NESTING, NEGATIVE, b"\xa4Zero")).expect("128 levels");
-        is_too_deep::<Expression>(&nested(MAX_NESTING + 1, NEGATIVE, b"\xa4Zero"));
+        decode::<Expression>(&nested(LEVELS, NEGATIVE, b"\xa4Zero")).expect("128 levels");
+        is_too_deep::<Expression>(&nested(LEVELS + 1, NEGATIVE, b"\xa4Zero"));
 
-        decode::<Json>(&nested(MAX_NESTING, &[0x91], &[0xc0])).expect("128 levels");
-        is_too_deep::<Json>(&nested(MAX_NESTING + 1, &[0x91], &[0xc0]));
-        decode::<Json>(&nested(MAX_NESTING, b"\x81\xa1k", &[0xc0])).expect("128 levels");
-        is_too_deep::<Json>(&nested(MAX_NESTING, b"\x81\xa1k", &[0x80]));
+        decode::<Json>(&nested(LEVELS, &[0x91], &[0xc0])).expect("128 levels");
+        is_too_deep::<Json>(&nested(LEVELS + 1, &[0x91], &[0xc0]));
+        decode::<Json>(&nested(LEVELS, b"\x81\xa1k", &[0xc0])).expect("128 levels");
+        is_too_deep::<Json>(&nested(LEVELS, b"\x81\xa1k", &[0x80]));
     });
 }
 
 #[test]
 fn an_empty_list_is_a_level_too() {
     for core in [0x90, 0x80] {
-        let bytes = nested(MAX_NESTING - 1, &[0x91], &[core]);
+        let bytes = nested(LEVELS - 1, &[0x91], &[core]);
         assert_eq!(Reader::new(&bytes).skip(), Ok(&bytes[..]));
-        let bytes = nested(MAX_NESTING, &[0x91], &[core]);
-        assert_eq!(Reader::new(&bytes).skip(), Err(Malformed::Nesting { most: MAX_NESTING }));
+        let bytes = nested(LEVELS, &[0x91], &[core]);
+        assert_eq!(Reader::new(&bytes).skip(), Err(Malformed::Nesting { most: MOST }));
     }
 }
 
 #[test]
 fn any_depth_is_refused_in_time_and_on_the_stack() {
     on_two_mebibytes(|| {
-        for levels in [MAX_NESTING + 1, 1024, 100_000] {
+        for levels in [LEVELS + 1, 1024, 100_000] {
             is_too_deep::<Tree>(&nested(levels, &[0x91], &[0x90]));
             is_too_deep::<Json>(&nested(levels, b"\x81\xa1k", &[0xc0]));
             is_too_deep::<Expression>(&nested(levels, NEGATIVE, b"\xa4Zero"));
             assert_eq!(
                 Reader::new(&nested(levels, &[0x91], &[0xc0])).skip(),
-                Err(Malformed::Nesting { most: MAX_NESTING })
+                Err(Malformed::Nesting { most: MOST })
             );
         }
     });
@@ -128,7 +130,7 @@ fn any_depth_is_refused_in_time_and_on_the_stack() {
 fn what_is_encoded_as_deep_as_allowed_comes_back() {
     on_two_mebibytes(|| {
         let mut expression = Expression::Zero;
-        for _ in 0..MAX_NESTING / 2 {
+        for _ in 0..LEVELS / 2 {
             expression =
                 Expression::Sum { left: Box::new(expression), right: Box::new(Expression::Zero) };
         }
@@ -137,7 +139,7 @@ fn what_is_encoded_as_deep_as_allowed_comes_back() {
         decode::<Expression>(&encoder.into_bytes()).expect("it comes back");
 
         let mut tagged = Tagged::Leaf;
-        for _ in 0..MAX_NESTING - 1 {
+        for _ in 0..LEVELS - 1 {
             tagged = Tagged::Node { child: Box::new(tagged) };
         }
         let mut encoder = Encoder::default();

@@ -384,11 +384,11 @@ fn serve(
 /// What a client with four calls in flight does with a stream in these pieces.
 fn receive(stream: &[u8], pieces: &[usize], now: Instant) -> (Vec<String>, Option<Violation>) {
     let config = client::Config::new(0, None, Structs::Named);
-    let mut machine: client::Connection<()> = client::Connection::new(config);
-    machine.connected();
+    let mut machine: client::Channel<()> = client::Channel::new(config, 1);
+    let link = machine.connected(now);
     for _ in 0..4 {
         let mut outgoing = client::Outgoing { method: "T.m", ..client::Outgoing::default() };
-        assert!(machine.submit(&mut outgoing, None, ()).is_ok());
+        assert!(machine.submit(&mut outgoing, None, (), now).is_ok());
         assert!(machine.transmit(now).is_some());
     }
     let mut codec = FrameCodec::new(config.max_message_size);
@@ -402,7 +402,7 @@ fn receive(stream: &[u8], pieces: &[usize], now: Instant) -> (Vec<String>, Optio
             has_preface = take_preface(input)?.is_some();
         }
         while has_preface && let Some(mut frame) = codec.decode(input).map_err(violation)? {
-            events.push(format!("{:?}", machine.receive(&mut frame)?));
+            events.push(format!("{:?}", machine.receive(link, &mut frame, now)?));
             while machine.transmit(now).is_some() {}
             if let Frame::Whole(body) = frame {
                 codec.recycle(body);

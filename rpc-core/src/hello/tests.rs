@@ -27,8 +27,16 @@ fn every_hello_is_read_as_it_was_written() {
             for structs in [Structs::Named, Structs::Compact] {
                 for micros in [None, Some(1), Some(30_000_000)] {
                     let default_timeout = micros.map(Duration::from_micros);
-                    let hello = Hello { max_calls, max_message_size, structs, default_timeout };
-                    assert_eq!(read(&written(hello)), hello);
+                    for ping_interval in [0, 1, 1000].map(Duration::from_millis) {
+                        let hello = Hello {
+                            max_calls,
+                            max_message_size,
+                            structs,
+                            default_timeout,
+                            ping_interval,
+                        };
+                        assert_eq!(read(&written(hello)), hello);
+                    }
                 }
             }
         }

@@ -4,7 +4,8 @@ use proptest::prelude::*;
 use serde::{Deserialize, Serialize, de::IgnoredAny};
 
 use super::{
-    Malformed, Reader, write_array_len, write_bin, write_map_len, write_nil, write_str, write_uint,
+    MAX_NESTING, Malformed, Reader, write_array_len, write_bin, write_map_len, write_nil,
+    write_str, write_uint,
 };
 
 /// What the writer makes, and what rmp-serde makes of the same value.

@@ -284,8 +284,11 @@ impl<W: Default> Channel<W> {
         self.calls.requeue(slot);
         let waits = self.links.active().is_none();
         let until = waits.then(|| now + self.config.wait_for_connection);
-        self.calls.entry(slot).until = until;
+        let entry = self.calls.entry(slot);
+        entry.until = until;
+        let deadline = entry.deadline;
         self.due(until);
+        self.due(deadline);
     }
 
     /// The next attempt waits.

@@ -59,6 +59,8 @@ impl<W: Default> Channel<W> {
                 return Err(Violation::HelloExpected { kind: message::kind_of(body.as_slice()) });
             };
             link.open(hello, &self.config, now);
+            let next = link.next_deadline();
+            self.due(next);
             return Ok(Event::None);
         }
         match message {

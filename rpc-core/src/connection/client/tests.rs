@@ -4,9 +4,12 @@ use std::time::{Duration, Instant};
 
 use bytes::Buf;
 
-use super::{CallRef, Channel as Machine, Config, Event, LinkId, Outgoing, Outlook, Transmitted};
+use super::{
+    CallRef, Channel as Machine, Config, Event, Late, LinkId, Outgoing, Outlook, Overdue,
+    Transmitted, calls::Stage,
+};
 use crate::{
-    Code, Error, Structs,
+    Backoff, Code, Error,
     frame::Frame,
     limits::{ASSUMED_MESSAGE_SIZE, WRITE_HIGH_WATER},
     msgpack,
@@ -24,7 +27,7 @@ struct Channel {
 
 impl Channel {
     fn closed() -> Self {
-        Self::with(Config::default())
+        Self::with(quiet())
     }
 
     fn with(config: Config) -> Self {
@@ -88,8 +91,12 @@ impl Channel {
         }
     }
 
+    fn fail_call(&mut self, id: u8, code: Code, flags: u8) {
+        self.receive(&[0x94, 1, id, 0x94, code as u8, 0xa0, 0xc0, flags, 0xc0]);
+    }
+
     fn refuse(&mut self, id: u8, code: Code) {
-        self.receive(&[0x94, 1, id, 0x94, code as u8, 0xa0, 0xc0, 1, 0xc0]);
+        self.fail_call(id, code, 1);
     }
 
     fn expire(&mut self, after: Duration) {
@@ -117,6 +124,10 @@ impl Channel {
     }
 
     fn written(&mut self) -> Vec<u8> {
+        // A channel that never had a connection has written nothing.
+        if self.machine.links.iter().next().is_none() {
+            return Vec::new();
+        }
         let output = self.machine.output(self.link);
         output.copy_to_bytes(output.remaining()).to_vec()
     }
@@ -125,13 +136,32 @@ impl Channel {
     fn transmitted(&mut self) -> Vec<u8> {
         self.transmit();
         let written = self.written();
-        written.chunks(4 + 6).map(|frame| frame[6]).collect()
+        let mut rest = &written[..];
+        let mut ids = Vec::new();
+        while let Some((length, behind)) = rest.split_first_chunk::<4>() {
+            let (message, next) = behind.split_at(u32::from_be_bytes(*length) as usize);
+            ids.push(message[2]);
+            rest = next;
+        }
+        ids
+    }
+
+    /// An attempt to connect fails.
+    fn fail(&mut self, outlook: Outlook) {
+        let error = Error::unavailable("nobody listens");
+        let settled = |waiter: &mut Waiter, error| settle(waiter, &error);
+        self.machine.failed(&error, outlook, self.now, settled);
     }
 }
 
 fn settle(waiter: &mut Waiter, error: &Error) {
     let started = if error.is_not_started() { ", not started" } else { "" };
     assert!(waiter.replace(format!("{}{started}", error.kind())).is_none(), "two outcomes");
+}
+
+/// Nobody is asked whether they are there.
+fn quiet() -> Config {
+    Config { keepalive_idle: Duration::MAX, ..Config::default() }
 }
 
 const SOON: Duration = Duration::from_millis(1);
@@ -162,13 +192,215 @@ fn queued_then_expired() {
 
 #[test]
 fn queued_then_connecting_failed() {
-    let mut channel = Channel::closed();
+    for (wait, outlook) in [(Duration::ZERO, Outlook::Open), (SOON, Outlook::Hopeless)] {
+        let config = Config { wait_for_connection: wait, ..Config::default() };
+        let mut channel = Channel::with(config);
+        let call = channel.submit(None);
+        assert!(channel.machine.wants_connection());
+        channel.machine.dialling(channel.now);
+        channel.fail(outlook);
+        assert_eq!(channel.outcome(call).as_deref(), Some("unavailable, not started"));
+        assert!(!channel.machine.has_queued() && !channel.machine.wants_connection());
+        channel.release(call);
+        assert!(channel.machine.is_empty());
+        // The next one is told at once, while the next attempt waits.
+        let refused = channel.machine.submit(&mut Outgoing::default(), None, None, channel.now);
+        assert!(refused.expect_err("there is no connection").0.is_not_started());
+    }
+}
+
+#[test]
+fn queued_then_waited_long_enough() {
+    let wait = Duration::from_secs(1);
+    let config = Config {
+        wait_for_connection: wait,
+        reconnect_backoff: Backoff::new(wait * 9, 1.0, wait * 9),
+        ..Config::default()
+    };
+    let mut channel = Channel::with(config);
     let call = channel.submit(None);
-    assert_eq!(channel.lose(), 0);
+    channel.machine.dialling(channel.now);
+    channel.fail(Outlook::Open);
+    channel.expire(wait - SOON);
+    assert_eq!(channel.outcome(call), None);
+    channel.expire(SOON);
     assert_eq!(channel.outcome(call).as_deref(), Some("unavailable, not started"));
-    assert!(!channel.machine.has_queued());
     channel.release(call);
     assert!(channel.machine.is_empty());
+}
+
+#[test]
+fn queued_then_lost_then_sent_on_the_next_connection() {
+    let mut channel = Channel::open(1);
+    let (call, id) = channel.sent(None);
+    let waits = channel.submit(None);
+    channel.transmit();
+    channel.lose();
+    assert_eq!(channel.outcome(call).as_deref(), Some("unavailable"));
+    assert_eq!(channel.outcome(waits), None);
+    channel.release(call);
+    // It carried a call and answered none: the next attempt waits a little.
+    assert!(!channel.machine.wants_connection());
+    channel.expire(Duration::from_millis(10));
+    assert!(channel.machine.wants_connection());
+    channel.connect(1);
+    assert_eq!(channel.transmitted().len(), 1);
+    assert_ne!(channel.machine.calls.id(waits.slot), u32::from(id));
+}
+
+#[test]
+fn what_was_not_handed_to_the_transport_is_sent_again() {
+    let mut channel = Channel::open(9);
+    let (written, _) = channel.sent(None);
+    let unwritten = channel.submit(None);
+    channel.transmit();
+    assert_eq!(channel.lose(), 0);
+    assert_eq!(channel.outcome(written).as_deref(), Some("unavailable"));
+    assert_eq!(channel.outcome(unwritten), None);
+    assert_eq!(channel.machine.calls.entry(unwritten.slot).attempt, 0);
+    // A byte of it makes the difference.
+    channel.expire(Duration::from_millis(10));
+    channel.connect(9);
+    channel.transmit();
+    channel.machine.output(channel.link).advance(1);
+    channel.lose();
+    assert_eq!(channel.outcome(unwritten).as_deref(), Some("unavailable"));
+}
+
+/// A call that may be repeated, and its id.
+fn idempotent(channel: &mut Channel, timeout: Option<Duration>) -> (CallRef, u8) {
+    let call = channel.submit(timeout);
+    channel.machine.calls.entry(call.slot).outgoing.idempotent = true;
+    channel.transmit();
+    let written = channel.written();
+    (call, *written.get(6).expect("a request was written"))
+}
+
+#[test]
+fn sent_then_failed_then_paused_then_sent_again() {
+    let mut channel = Channel::with(Config { max_attempts: 2, ..quiet() });
+    channel.connect(9);
+    let (call, id) = idempotent(&mut channel, None);
+    channel.fail_call(id, Code::Unavailable, 0);
+    assert_eq!(channel.outcome(call), None);
+    assert_eq!(channel.machine.calls.entry(call.slot).stage, Stage::Paused);
+    assert_eq!(channel.machine.in_flight(channel.link), 0);
+    assert!(channel.transmitted().is_empty());
+    channel.expire(Duration::from_millis(10));
+    channel.transmit();
+    // Request with metadata: the attempt is its key 1.
+    let written = channel.written();
+    assert_eq!(written[5..8], [3, id, 0xa1]);
+    assert_eq!(written[9..12], [0x81, 1, 2]);
+    // Two attempts are allowed: the second failure is the end, and it may have run in the first.
+    channel.fail_call(id, Code::Unavailable, 1);
+    assert_eq!(channel.outcome(call).as_deref(), Some("unavailable"));
+    channel.release(call);
+    assert!(channel.machine.is_empty());
+}
+
+#[test]
+fn paused_then_dropped_or_expired() {
+    for drops in [true, false] {
+        let mut channel = Channel::with(quiet());
+        channel.connect(9);
+        let (call, id) = idempotent(&mut channel, Some(Duration::from_secs(1)));
+        channel.fail_call(id, Code::Unavailable, 0);
+        if drops {
+            assert!(channel.machine.cancel(call).is_some());
+        } else {
+            channel.expire(Duration::from_secs(1));
+            assert_eq!(channel.outcome(call).as_deref(), Some("deadline_exceeded"));
+            channel.release(call);
+        }
+        assert!(channel.machine.is_empty());
+        assert!(channel.written().is_empty(), "there is nothing to cancel");
+    }
+}
+
+#[test]
+fn a_pause_beyond_the_deadline_is_none() {
+    let mut channel = Channel::with(quiet());
+    channel.connect(9);
+    let (call, id) = idempotent(&mut channel, Some(SOON));
+    channel.fail_call(id, Code::Unavailable, 0);
+    assert_eq!(channel.outcome(call).as_deref(), Some("unavailable"));
+}
+
+#[test]
+fn what_is_not_idempotent_is_not_repeated() {
+    let mut channel = Channel::with(quiet());
+    channel.connect(9);
+    for (code, flags) in [(Code::Unavailable, 0), (Code::ResourceExhausted, 1), (Code::Aborted, 0)]
+    {
+        let (call, id) = channel.sent(None);
+        channel.fail_call(id, code, flags);
+        assert!(channel.outcome(call).is_some(), "{code}");
+    }
+}
+
+#[test]
+fn the_budget_ends_repetitions() {
+    let mut channel = Channel::with(Config { retry_percent: 0, retries_per_second: 0, ..quiet() });
+    channel.connect(9);
+    let (call, id) = idempotent(&mut channel, None);
+    channel.fail_call(id, Code::Unavailable, 0);
+    assert_eq!(channel.outcome(call).as_deref(), Some("unavailable"));
+}
+
+#[test]
+fn a_connection_that_goes_away_keeps_its_calls_beside_the_next() {
+    let mut channel = Channel::with(quiet());
+    channel.connect(9);
+    let (old, old_id) = channel.sent(None);
+    let old_link = channel.link;
+    // It has answered a call before, so that the next connection is made at once.
+    let (answered, id) = channel.sent(None);
+    channel.receive(&[0x94, 1, id, 0xc0, 0xc0]);
+    channel.release(answered);
+    channel.receive(&[0x94, 13, 2, 0xc0, 0xc0]);
+    assert_eq!(channel.machine.active(), None);
+    let new = channel.submit(None);
+    assert!(channel.machine.wants_connection());
+    channel.connect(9);
+    assert_ne!(channel.link, old_link);
+    assert_eq!(channel.transmitted().len(), 1);
+    assert_eq!(channel.machine.in_flight(old_link), 1);
+    // The id of a call on the one connection is not outstanding on the other.
+    let mut frame = Frame::Whole(Body::Small(vec![0x94, 1, old_id, 0xc0, 0xc0]));
+    let link = channel.link;
+    assert!(channel.machine.receive(link, &mut frame, channel.now).is_err());
+    channel.link = old_link;
+    channel.receive(&[0x94, 1, old_id, 0xc0, 0xc0]);
+    assert_eq!(channel.outcome(old).as_deref(), Some("ok"));
+    assert!(channel.machine.is_finished(old_link) && !channel.machine.is_finished(link));
+    channel.lose();
+    channel.link = link;
+    assert_eq!(channel.outcome(new), None, "the other connection goes on");
+    assert_eq!(channel.machine.active(), Some(link));
+}
+
+#[test]
+fn a_silent_server_is_asked_and_then_given_up() {
+    let mut channel = Channel::with(Config { connect_timeout: SOON * 2, ..Config::default() });
+    channel.connect(9);
+    let idle = channel.machine.config.keepalive_idle;
+    let timeout = channel.machine.config.keepalive_timeout;
+    channel.expire(idle);
+    assert_eq!(channel.written(), [0, 0, 0, 4, 0x93, 11, 1, 0xc0]);
+    channel.expire(timeout - SOON);
+    channel.machine.heard(channel.link, channel.now);
+    channel.expire(idle);
+    assert_eq!(channel.written(), [0, 0, 0, 4, 0x93, 11, 2, 0xc0]);
+    channel.now += timeout;
+    let overdue = channel.machine.expire(channel.now, |_, _| {});
+    assert_eq!(overdue, Some(Overdue::Connection(channel.link, Late::Silent)));
+    channel.lose();
+    // And one that does not introduce itself is given up, too.
+    channel.link = channel.machine.connected(channel.now);
+    channel.now += SOON * 2;
+    let overdue = channel.machine.expire(channel.now, |_, _| {});
+    assert_eq!(overdue, Some(Overdue::Connection(channel.link, Late::Hello)));
 }
 
 #[test]
@@ -308,7 +540,8 @@ fn what_was_refused_with_knowledge_is_not_sent_again() {
     assert_eq!(channel.outcome(call).as_deref(), Some("resource_exhausted, not started"));
     let (call, id) = channel.sent(None);
     channel.refuse(id, Code::Unavailable);
-    assert_eq!(channel.outcome(call).as_deref(), Some("unavailable, not started"));
+    assert_eq!(channel.outcome(call), None, "there may be room a little later");
+    assert_eq!(channel.machine.calls.entry(call.slot).stage, Stage::Paused);
 }
 
 #[test]
@@ -388,9 +621,6 @@ fn one_way_calls_end_when_they_are_written() {
     assert_eq!(channel.outcome(call), None, "it waits like any other");
     channel.lose();
     channel.connect(1);
-    assert_eq!(channel.outcome(call).as_deref(), Some("unavailable, not started"));
-    let call = channel.submit(None);
-    channel.machine.calls.entry(call.slot).outgoing.oneway = true;
     channel.transmit();
     assert_eq!(channel.outcome(call).as_deref(), Some("ok"));
     assert_eq!(channel.machine.in_flight(channel.link), 0);

@@ -1,6 +1,6 @@
 //! The two ends as their drivers run them: bytes in, bytes out, and the events in between.
 
-use std::{collections::VecDeque, time::Instant};
+use std::time::{Duration, Instant};
 
 use bytes::{Buf, BytesMut};
 use tokio_util::codec::Decoder;
@@ -8,9 +8,8 @@ use tokio_util::codec::Decoder;
 use crate::{
     Error, Value,
     arguments::Arguments,
-    buffer::WriteBuffer,
     connection::{
-        client::{self, Transmitted},
+        client::{self, LinkId, Transmitted},
         server::{self, CallKey},
     },
     dispatch::Incoming,
@@ -18,6 +17,9 @@ use crate::{
     limits::{ASSUMED_CALLS, WRITE_HIGH_WATER},
     payload::Payload,
 };
+
+/// How long a handler asks its caller to wait.
+const PUSHED_BACK: Duration = Duration::from_micros(700);
 
 /// What the client's machine keeps for a caller.
 #[derive(Debug, Default)]
@@ -33,35 +35,6 @@ impl Waiter {
         self.settled += 1;
         assert_eq!(self.settled, 1, "caller {} got two outcomes", self.caller);
         self.outcome = Some(outcome);
-    }
-}
-
-/// One direction of a connection: bytes on their way.
-#[derive(Default)]
-pub(super) struct Pipe(VecDeque<u8>);
-
-impl Pipe {
-    /// Takes up to `count` bytes of what is to be sent.
-    pub(super) fn fill(&mut self, output: &mut WriteBuffer, mut count: usize) {
-        while count > 0 && output.has_remaining() {
-            let part = output.chunk().len().min(count);
-            self.0.extend(&output.chunk()[..part]);
-            output.advance(part);
-            count -= part;
-        }
-        if !output.has_remaining() {
-            output.release();
-        }
-    }
-
-    /// Hands on up to `count` bytes.
-    pub(super) fn empty(&mut self, input: &mut BytesMut, count: usize) {
-        let part = count.min(self.0.len());
-        input.extend(self.0.drain(..part));
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
     }
 }
 
@@ -82,7 +55,17 @@ impl ClientSide {
     }
 
     /// Handles what has arrived; callers whose remains came back go to `gone`.
-    pub(super) fn handle(&mut self, machine: &mut client::Channel<Waiter>, gone: &mut Vec<Waiter>) {
+    pub(super) fn handle(
+        &mut self,
+        machine: &mut client::Channel<Waiter>,
+        id: LinkId,
+        now: Instant,
+        gone: &mut Vec<Waiter>,
+    ) {
+        if self.input.is_empty() {
+            return;
+        }
+        machine.heard(id, now);
         if !self.has_preface {
             self.has_preface = take_preface(&mut self.input).expect("a right preface").is_some();
         }
@@ -90,7 +73,7 @@ impl ClientSide {
             let decoded =
                 self.codec.decode(&mut self.input).expect("the server's frames are right");
             let Some(mut frame) = decoded else { break };
-            match machine.receive(&mut frame).expect("the server keeps the protocol") {
+            match machine.receive(id, &mut frame, now).expect("the server keeps the protocol") {
                 client::Event::None | client::Event::GoAway(_) => {}
                 client::Event::Answered(waiter, outcome) => waiter.settle(outcome),
                 client::Event::Gone(_, waiter) => gone.push(waiter),
@@ -102,14 +85,19 @@ impl ClientSide {
     }
 }
 
-/// Sends what may be sent, to a server that accepts `max_calls`.
+/// Sends what may be sent, to servers that accept `max_calls`.
 pub(super) fn transmit(machine: &mut client::Channel<Waiter>, now: Instant, max_calls: u32) {
-    let assumed = if machine.is_open() { max_calls } else { ASSUMED_CALLS };
-    while let Some(transmitted) = machine.transmit(now) {
-        match transmitted {
-            Transmitted::Request => assert!(machine.in_flight() <= assumed),
-            Transmitted::Notification(waiter) => waiter.settle(Ok(Payload::nil())),
-            Transmitted::Refused(waiter, error) => waiter.settle(Err(error)),
+    let Some(active) = machine.active() else {
+        assert!(machine.transmit(now).is_none(), "there is nothing to send it on");
+        return;
+    };
+    let assumed = if machine.is_open(active) { max_calls } else { ASSUMED_CALLS };
+    loop {
+        match machine.transmit(now) {
+            None => return,
+            Some(Transmitted::Request) => assert!(machine.in_flight(active) <= assumed),
+            Some(Transmitted::Notification(waiter)) => waiter.settle(Ok(Payload::nil())),
+            Some(Transmitted::Refused(waiter, error)) => waiter.settle(Err(error)),
         }
     }
 }
@@ -130,6 +118,8 @@ pub(super) enum Plan {
     Pending,
     /// An error at once, which claims that the call did not start.
     Fail,
+    /// An error that asks to be called again a little later.
+    PushBack,
 }
 
 impl Plan {
@@ -137,7 +127,8 @@ impl Plan {
         match self {
             Self::Pending => 0,
             Self::Fail => 1,
-            Self::Ready(size) => 2 + size as u64,
+            Self::PushBack => 2,
+            Self::Ready(size) => 3 + size as u64,
         }
     }
 
@@ -145,7 +136,8 @@ impl Plan {
         match number {
             0 => Self::Pending,
             1 => Self::Fail,
-            size => Self::Ready(usize::try_from(size - 2).expect("a small answer")),
+            2 => Self::PushBack,
+            size => Self::Ready(usize::try_from(size - 3).expect("a small answer")),
         }
     }
 
@@ -163,6 +155,13 @@ impl Plan {
         let plan = u64::decode(arguments.take("plan")).expect("a number");
         (caller, Self::from_number(plan))
     }
+}
+
+/// A handler that starts.
+pub(super) struct Start {
+    pub(super) caller: usize,
+    /// Which attempt of its call it sees.
+    pub(super) attempt: u32,
 }
 
 /// The server's end of one connection.
@@ -186,7 +185,11 @@ impl ServerSide {
     }
 
     /// Handles what has arrived; the callers whose handlers start go to `started`.
-    pub(super) fn handle(&mut self, now: Instant, started: &mut Vec<usize>) {
+    pub(super) fn handle(&mut self, now: Instant, started: &mut Vec<Start>) {
+        if self.input.is_empty() {
+            return;
+        }
+        self.machine.heard(now);
         if self.machine.awaits_preface() {
             match take_preface(&mut self.input).expect("a right preface") {
                 Some(version) => self.machine.open(version),
@@ -208,9 +211,9 @@ impl ServerSide {
         }
     }
 
-    fn start(&mut self, key: CallKey, incoming: Incoming, started: &mut Vec<usize>) {
+    fn start(&mut self, key: CallKey, incoming: Incoming, started: &mut Vec<Start>) {
         let (caller, plan) = Plan::read(&incoming);
-        started.push(caller);
+        started.push(Start { caller, attempt: incoming.attempt });
         match plan {
             Plan::Ready(size) => {
                 let mut result = answer(caller, size);
@@ -220,6 +223,10 @@ impl ServerSide {
                 // As a handler's error leaves it: it cannot claim that it did not run.
                 let error = Error::unavailable("the handler failed").not_started(true);
                 let error = crate::Failure::into_error(error, self.machine.structs());
+                self.machine.answer(key, Err(&error));
+            }
+            Plan::PushBack => {
+                let error = Error::aborted("a conflict").with_retry_after(PUSHED_BACK);
                 self.machine.answer(key, Err(&error));
             }
             Plan::Pending => {
@@ -238,12 +245,14 @@ impl ServerSide {
         self.machine.finish(key, Ok(&mut answer(caller, 0)));
     }
 
-    pub(super) fn expire(&mut self, now: Instant) {
+    /// Does what is due; whether the connection is given up.
+    pub(super) fn expire(&mut self, now: Instant) -> bool {
         let mut expired = Vec::new();
-        self.machine.expire(now, |handle| expired.push(handle));
+        let overdue = self.machine.expire(now, |handle| expired.push(handle));
         for handle in expired {
             self.remove(handle);
         }
+        overdue.is_some()
     }
 
     fn remove(&mut self, handle: u32) {

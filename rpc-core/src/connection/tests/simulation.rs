@@ -1,8 +1,16 @@
 //! The worlds: many seeds, and rules that each make something else likely.
+//!
+//! `RPC_SEEDS=N` runs so many seeds in all instead of 10,000. A seed that fails prints itself; `RPC_SEED=N` runs it alone, under the
+//! rules of the test that it failed in, and with `--nocapture` tells each step:
+//!
+//! ```text
+//! RPC_SEED=4711 cargo test -p rpc-core --lib connections_are_lost -- --nocapture
+//! ```
 
 use std::time::Duration;
 
-use super::world::{Rules, World};
+use super::world::{Rules, Total, World};
+use crate::random::Random;
 
 /// Says which seed it was, when its world panics.
 struct Announced(u64, Rules);
@@ -10,103 +18,155 @@ struct Announced(u64, Rules);
 impl Drop for Announced {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            eprintln!("the seed is {}, under {:?}", self.0, self.1);
+            eprintln!("RPC_SEED={} replays it, under {:?}", self.0, self.1);
         }
     }
 }
 
-/// What the worlds of one test did in all, so that a test which tests nothing is seen.
-#[derive(Debug, Default)]
-struct Total {
-    ended: usize,
-    dropped: usize,
-    connections: u32,
+impl Total {
+    fn add(&mut self, other: Self) {
+        self.ended += other.ended;
+        self.dropped += other.dropped;
+        self.connections += other.connections;
+        self.repeated += other.repeated;
+        self.silent += other.silent;
+        self.side_by_side += other.side_by_side;
+        self.go_aways += other.go_aways;
+        self.failed_attempts += other.failed_attempts;
+    }
 }
 
-fn run(seeds: std::ops::Range<u64>, steps: usize, rules: impl Fn(&mut Random) -> Rules) -> Total {
-    let mut total = Total::default();
-    for seed in seeds {
-        let rules = rules(&mut Random::new(seed));
-        let announced = Announced(seed, rules);
-        let mut world = World::new(seed, rules);
-        for _ in 0..steps {
-            world.step();
-        }
-        total.ended += world.ended;
-        total.dropped += world.dropped;
-        total.connections += world.connections;
-        world.end();
-        drop(announced);
+fn number(name: &str) -> Option<u64> {
+    let text = std::env::var(name).ok()?;
+    Some(text.parse().unwrap_or_else(|_| unreachable!("{name} is a number, not {text}")))
+}
+
+fn live(seed: u64, steps: usize, rules: Rules, is_told: bool) -> Total {
+    let announced = Announced(seed, rules);
+    let mut world = World::new(seed, rules, is_told);
+    for _ in 0..steps {
+        world.step();
     }
+    let total = world.end();
+    drop(announced);
     total
 }
 
-const CALM: Rules = Rules {
-    max_calls: 1024,
-    piece: 4096,
-    default_timeout: None,
-    losses: false,
-    go_aways: false,
-    large: false,
-};
+/// Runs `share` of 10,000 seeds, or of as many as are asked for, and asserts what they did in all.
+fn run(
+    share: u64,
+    steps: usize,
+    rules: impl Fn(&mut Random) -> Rules,
+    expected: impl Fn(&Total) -> bool,
+) {
+    if let Some(seed) = number("RPC_SEED") {
+        live(seed, steps, rules(&mut Random::new(seed)), true);
+        return;
+    }
+    let seeds = number("RPC_SEEDS").unwrap_or(10_000) * share / 10_000;
+    let mut total = Total::default();
+    for seed in 0..seeds {
+        total.add(live(seed, steps, rules(&mut Random::new(seed)), false));
+    }
+    println!("{seeds} seeds: {total:?}");
+    assert!(seeds < share || expected(&total), "{seeds} seeds did too little: {total:?}");
+}
+
+const CALM: Rules = Rules::CALM;
 
 #[test]
 fn calls_end_once_over_a_link_that_carries_one_byte_at_a_time() {
-    let total = run(0..100, 800, |_| Rules { piece: 1, ..CALM });
-    assert!(total.dropped > 1000, "{total:?}");
+    run(200, 800, |_| Rules { piece: 1, ..CALM }, |total| total.dropped > 2000);
 }
 
 #[test]
 fn calls_end_once_over_a_link_that_cuts_anywhere() {
-    let total = run(1000..2000, 250, |random| Rules {
+    let rules = |random: &mut Random| Rules {
         piece: random.pick(&[7, 100, 4096]),
+        delay: random.pick(&[Duration::ZERO, Duration::from_millis(2)]),
         default_timeout: random.pick(&[None, Some(Duration::from_millis(1))]),
         ..CALM
-    });
-    assert!(total.ended > 20_000, "{total:?}");
+    };
+    run(1800, 250, rules, |total| total.ended > 30_000);
 }
 
 #[test]
 fn calls_end_once_when_the_server_accepts_fewer_than_were_assumed() {
-    let total = run(2000..3000, 250, |random| Rules {
+    let rules = |random: &mut Random| Rules {
         max_calls: u32::try_from(1 + random.below(4)).expect("a small number"),
         piece: random.pick(&[10, 300]),
         ..CALM
-    });
-    assert!(total.ended > 10_000, "{total:?}");
+    };
+    run(1000, 250, rules, |total| total.ended > 10_000);
 }
 
 #[test]
 fn calls_end_once_when_connections_are_lost() {
-    let total = run(3000..4000, 250, |random| Rules {
+    let rules = |random: &mut Random| Rules {
         piece: random.pick(&[10, 60, 1000]),
+        delay: random.pick(&[Duration::ZERO, Duration::from_millis(1)]),
         losses: true,
+        refusals: random.once_in(2),
+        max_attempts: random.pick(&[1, 2, 4]),
+        percent: random.pick(&[0, 20, 100]),
         ..CALM
+    };
+    run(2000, 250, rules, |total| {
+        total.connections > 4000 && total.ended > 20_000 && total.repeated > 500
     });
-    assert!(total.connections > 4000 && total.ended > 10_000, "{total:?}");
 }
 
 #[test]
 fn calls_end_once_when_servers_go_away() {
-    let total = run(4000..5000, 250, |random| Rules {
+    let rules = |random: &mut Random| Rules {
         max_calls: random.pick(&[2, 1024]),
         piece: random.pick(&[10, 60, 1000]),
+        delay: random.pick(&[Duration::ZERO, Duration::from_millis(1)]),
         losses: random.once_in(2),
         go_aways: true,
         ..CALM
+    };
+    run(2000, 250, rules, |total| {
+        total.go_aways > 3000 && total.side_by_side > 500 && total.ended > 20_000
     });
-    assert!(total.connections > 3000 && total.ended > 10_000, "{total:?}");
+}
+
+#[test]
+fn calls_end_once_when_connections_fall_silent() {
+    let rules = |random: &mut Random| Rules {
+        piece: random.pick(&[10, 60, 1000]),
+        stalls: true,
+        losses: random.once_in(2),
+        go_aways: random.once_in(2),
+        refusals: random.once_in(2),
+        ..CALM
+    };
+    run(1500, 300, rules, |total| total.silent > 500 && total.ended > 10_000);
+}
+
+#[test]
+fn calls_end_once_when_they_do_not_wait() {
+    let rules = |random: &mut Random| Rules {
+        piece: random.pick(&[60, 1000]),
+        wait: random.pick(&[Duration::ZERO, Duration::from_millis(2)]),
+        losses: true,
+        refusals: true,
+        go_aways: random.once_in(2),
+        stalls: random.once_in(4),
+        ..CALM
+    };
+    run(1300, 250, rules, |total| total.failed_attempts > 1000 && total.ended > 10_000);
 }
 
 #[test]
 fn calls_end_once_when_messages_are_too_large() {
-    let total = run(5000..5100, 250, |random| Rules {
+    let rules = |random: &mut Random| Rules {
         max_calls: random.pick(&[1, 8, 1024]),
         piece: random.pick(&[20_000, 100_000]),
         large: true,
         losses: random.once_in(2),
         go_aways: random.once_in(2),
         ..CALM
-    });
-    assert!(total.ended > 1000, "{total:?}");
+    };
+    run(200, 250, rules, |total| total.ended > 2000);
 }

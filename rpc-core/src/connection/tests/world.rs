@@ -1,7 +1,8 @@
-//! One channel, its callers, one server, and the connections between them, one after the other.
+//! One channel, its callers, and the servers and connections that come and go.
 //!
-//! What must hold is checked after every step: a call ends once and with what is true of it, its handler starts at most
-//! once, the tables agree with what really runs, and neither the calls in flight nor the output pass their limits.
+//! What must hold is checked after every step, against a model of what a user may observe: a call ends once, in time, and with what
+//! is true of it; its handler starts at most once, unless it may be repeated, and then as often as the channel allows; the tables
+//! agree with what really runs; and no bound is passed.
 
 use std::{
     collections::HashMap,
@@ -10,14 +11,17 @@ use std::{
 
 use bytes::Buf;
 
-use super::ends::{ClientSide, Pipe, Plan, ServerSide, Waiter, answered, transmit};
+use super::{
+    ends::{Plan, Start, Waiter, answered, transmit},
+    link::Link,
+};
 use crate::{
-    Code, Error, Structs,
+    Backoff, Code, Error, Structs,
     connection::{
-        client::{self, CallRef, Outgoing},
+        client::{self, CallRef, LinkId, Outgoing, Outlook, Overdue},
         server,
     },
-    limits::{ASSUMED_CALLS, ASSUMED_MESSAGE_SIZE, WRITE_HIGH_WATER},
+    limits::{ASSUMED_CALLS, ASSUMED_MESSAGE_SIZE, MAX_LINKS, WRITE_HIGH_WATER},
     random::Random,
     value::Encoder,
 };
@@ -26,76 +30,171 @@ use crate::{
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Rules {
     pub(super) max_calls: u32,
-    /// The most that the link carries at once.
+    /// The most that a link carries at once.
     pub(super) piece: usize,
+    /// The longest that a piece is under way.
+    pub(super) delay: Duration,
     pub(super) default_timeout: Option<Duration>,
+    /// Whether connections are cut.
     pub(super) losses: bool,
+    /// Whether connections fall silent.
+    pub(super) stalls: bool,
+    /// Whether attempts to connect fail, or take too long.
+    pub(super) refusals: bool,
     pub(super) go_aways: bool,
     /// Whether arguments and answers are sometimes above the limits.
     pub(super) large: bool,
+    /// How long a call waits for a connection.
+    pub(super) wait: Duration,
+    pub(super) max_attempts: u32,
+    /// How many of a hundred calls may be repeated.
+    pub(super) percent: u32,
 }
+
+impl Rules {
+    /// Nothing goes wrong.
+    pub(super) const CALM: Self = Self {
+        max_calls: 1024,
+        piece: 4096,
+        delay: Duration::ZERO,
+        default_timeout: None,
+        losses: false,
+        stalls: false,
+        refusals: false,
+        go_aways: false,
+        large: false,
+        wait: Duration::from_secs(3600),
+        max_attempts: 4,
+        percent: 100,
+    };
+}
+
+const IDLE: Duration = Duration::from_millis(6);
+const SILENCE: Duration = Duration::from_millis(4);
+const CONNECT_TIMEOUT: Duration = Duration::from_millis(8);
+/// The longest time that passes in one step.
+const LEAP: Duration = Duration::from_millis(5);
 
 /// A call as its caller holds it.
 struct Caller {
     number: usize,
     call: CallRef,
+    deadline: Option<Instant>,
 }
 
-/// What both sides have of one connection.
-struct Link {
-    client: ClientSide,
-    server: ServerSide,
-    up: Pipe,
-    down: Pipe,
+/// What is true of one call, whatever its caller is told.
+#[derive(Default)]
+struct Truth {
+    idempotent: bool,
+    /// How often its handler has started.
+    started: u32,
+    /// The last attempt that a handler saw.
+    attempt: u32,
+    /// Its caller was told that it had not started.
+    told_not_started: bool,
+}
+
+/// How an attempt to connect ends.
+#[derive(Clone, Copy, Debug)]
+enum Fate {
+    Connects,
+    Fails,
+    /// Not by itself.
+    Hangs,
+}
+
+/// What the worlds of one test did in all, so that a test which tests nothing is seen.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Total {
+    pub(super) ended: usize,
+    pub(super) dropped: usize,
+    pub(super) connections: u32,
+    /// Handlers that started although one of their call had started before.
+    pub(super) repeated: u32,
+    /// Connections that were given up for their silence.
+    pub(super) silent: u32,
+    /// Moments at which one channel had several connections.
+    pub(super) side_by_side: u32,
+    pub(super) go_aways: u32,
+    pub(super) failed_attempts: u32,
 }
 
 pub(super) struct World {
     pub(super) random: Random,
     rules: Rules,
+    config: client::Config,
+    start: Instant,
     now: Instant,
     channel: client::Channel<Waiter>,
-    link: Option<Link>,
+    attempt: Option<(Instant, Fate)>,
+    links: Vec<Link>,
     /// The calls whose callers wait.
     waiting: Vec<Caller>,
     made: usize,
-    /// How many callers got an outcome, and how many lost interest.
-    pub(super) ended: usize,
-    pub(super) dropped: usize,
-    /// How often each handler was started, by its caller.
-    started: HashMap<usize, u32>,
-    pub(super) connections: u32,
+    calls: HashMap<usize, Truth>,
+    /// Nothing goes wrong any more, and no call is made.
+    is_ending: bool,
+    /// Whether each step is told.
+    is_told: bool,
+    pub(super) total: Total,
 }
 
 impl World {
-    pub(super) fn new(seed: u64, rules: Rules) -> Self {
-        let config =
-            client::Config::new(ASSUMED_MESSAGE_SIZE, rules.default_timeout, Structs::Named);
+    pub(super) fn new(seed: u64, rules: Rules, is_told: bool) -> Self {
+        let backoff = Backoff::new(Duration::from_millis(1), 2.0, Duration::from_millis(4));
+        let silence = if rules.stalls { IDLE } else { Duration::MAX };
+        let config = client::Config {
+            max_message_size: ASSUMED_MESSAGE_SIZE,
+            default_timeout: rules.default_timeout,
+            structs: Structs::Named,
+            connect_timeout: CONNECT_TIMEOUT,
+            wait_for_connection: rules.wait,
+            reconnect_backoff: backoff,
+            retry_backoff: backoff,
+            max_attempts: rules.max_attempts,
+            retry_percent: rules.percent,
+            retries_per_second: 0,
+            keepalive_idle: silence,
+            keepalive_timeout: SILENCE,
+            ..client::Config::default()
+        };
+        // Only differences count: nothing here depends on what time it is.
+        let now = Instant::now();
         Self {
             random: Random::new(seed),
             rules,
-            // Only differences count: nothing here depends on what time it is.
-            now: Instant::now(),
-            channel: client::Connection::new(config),
-            link: None,
+            config,
+            start: now,
+            now,
+            channel: client::Channel::new(config, seed),
+            attempt: None,
+            links: Vec::new(),
             waiting: Vec::new(),
             made: 0,
-            ended: 0,
-            dropped: 0,
-            started: HashMap::new(),
-            connections: 0,
+            calls: HashMap::new(),
+            is_ending: false,
+            is_told,
+            total: Total::default(),
         }
     }
 
-    /// Does one thing that a program, its peer, the link or the clock could do next.
+    fn tell(&self, what: impl FnOnce() -> String) {
+        if self.is_told {
+            eprintln!("{:>10?}  {}", self.now - self.start, what());
+        }
+    }
+
+    /// Does one thing that a program, its peer, a link or the clock could do next.
     pub(super) fn step(&mut self) {
-        match self.random.below(16) {
+        match self.random.below(18) {
             0..=2 => self.submit(),
             3 => self.drop_call(),
-            4..=8 => self.carry(),
-            9 | 10 => self.finish_handler(),
-            11 => self.pass_time(),
-            12 if self.rules.losses && self.random.once_in(4) => self.lose(),
-            13 if self.rules.go_aways && self.random.once_in(4) => self.go_away(),
+            4..=9 => self.carry(),
+            10 | 11 => self.finish_handler(),
+            12 => self.pass_time(),
+            13 if self.rules.losses && self.random.once_in(4) => self.cut(),
+            14 if self.rules.go_aways && self.random.once_in(4) => self.go_away(),
+            15 if self.rules.stalls && self.random.once_in(3) => self.stall(),
             _ => self.take_outcomes(),
         }
         self.drive();
@@ -103,7 +202,12 @@ impl World {
     }
 
     /// Lets everything end, makes no further calls, and checks that nothing is left.
-    pub(super) fn end(mut self) {
+    pub(super) fn end(mut self) -> Total {
+        self.tell(|| "the end begins".to_owned());
+        self.is_ending = true;
+        for link in &mut self.links {
+            link.stalled = None;
+        }
         for _ in 0..100_000 {
             if self.waiting.is_empty() && self.channel.is_empty() {
                 break;
@@ -111,37 +215,35 @@ impl World {
             self.carry();
             self.finish_handler();
             self.take_outcomes();
+            self.pass_time();
             self.drive();
             self.check();
         }
         assert!(self.waiting.is_empty(), "{} calls never end", self.waiting.len());
-        assert_eq!((self.channel.len(), self.channel.in_flight()), (0, 0), "a slot is held");
+        assert_eq!(self.channel.len(), 0, "a slot is held");
         assert!(!self.channel.has_queued());
-        assert_eq!(self.ended + self.dropped, self.made, "every call ends once");
-        // Notifications may run until the end.
-        for _ in 0..100_000 {
-            let Some(link) = &self.link else { break };
-            if link.up.is_empty() && !self.channel.output().has_remaining() {
-                break;
+        assert_eq!(self.total.ended + self.total.dropped, self.made, "every call ends once");
+        for link in &mut self.links {
+            assert_eq!(self.channel.in_flight(link.id), 0);
+            // Notifications may run until the end.
+            if let Some(server) = &mut link.server {
+                while !server.handlers.is_empty() {
+                    server.finish(0);
+                }
+                assert_eq!(server.machine.in_flight(), 0);
             }
-            self.carry();
-            self.drive();
         }
-        if let Some(Link { server, .. }) = &mut self.link {
-            while !server.handlers.is_empty() {
-                server.finish(0);
-            }
-            assert_eq!(server.machine.in_flight(), 0);
-        }
+        self.total
     }
 
     fn submit(&mut self) {
         self.made += 1;
         let number = self.made;
         let large = self.rules.large && self.random.once_in(8);
-        let plan = match self.random.below(6) {
+        let plan = match self.random.below(7) {
             0..=2 => Plan::Pending,
             3 => Plan::Fail,
+            4 => Plan::PushBack,
             _ if large => Plan::Ready(self.random.pick(&[20 << 10, 60 << 10, 70 << 10])),
             _ => Plan::Ready(self.random.below(100)),
         };
@@ -153,17 +255,29 @@ impl World {
         let mut arguments = Encoder::default();
         plan.write(number, padding, &mut arguments);
         let oneway = self.random.once_in(8);
-        let mut outgoing = Outgoing { method: "Test.run", arguments, metadata: None, oneway };
+        let idempotent = !oneway && self.random.once_in(3);
+        let mut outgoing =
+            Outgoing { method: "Test.run", arguments, oneway, idempotent, ..Outgoing::default() };
         let timeout = match self.random.below(4) {
             0 => None,
             1 => self.rules.default_timeout,
+            2 => Some(Duration::from_millis(1 + self.random.next() % 60)),
             _ => Some(Duration::from_micros(1 + self.random.next() % 3000)),
         };
         let waiter = Waiter { caller: number, ..Waiter::default() };
         let deadline = timeout.map(|timeout| self.now + timeout);
-        let submitted = self.channel.submit(&mut outgoing, deadline, waiter);
-        let call = submitted.expect("the channel holds as many calls");
-        self.waiting.push(Caller { number, call });
+        self.tell(|| format!("call {number}: {plan:?}, {timeout:?}, idempotent: {idempotent}"));
+        match self.channel.submit(&mut outgoing, deadline, waiter, self.now) {
+            Ok(call) => {
+                self.calls.insert(number, Truth { idempotent, ..Truth::default() });
+                self.waiting.push(Caller { number, call, deadline });
+            }
+            Err((error, _)) => {
+                // There is no connection, and the call does not wait for one.
+                assert!(error.is_not_started() && self.rules.wait.is_zero(), "{error}");
+                self.total.ended += 1;
+            }
+        }
     }
 
     fn drop_call(&mut self) {
@@ -171,8 +285,9 @@ impl World {
             return;
         }
         let index = self.random.below(self.waiting.len());
-        let Caller { number, call } = self.waiting.swap_remove(index);
-        self.dropped += 1;
+        let Caller { number, call, .. } = self.waiting.swap_remove(index);
+        self.tell(|| format!("the caller of {number} leaves"));
+        self.total.dropped += 1;
         if let Some((_, waiter)) = self.channel.cancel(call) {
             assert_eq!(waiter.caller, number);
         }
@@ -182,59 +297,77 @@ impl World {
     fn take_outcomes(&mut self) {
         let mut index = 0;
         while index < self.waiting.len() {
-            let Caller { number, call } = self.waiting[index];
+            let Caller { number, call, .. } = self.waiting[index];
             let waiter = self.channel.waiter(call);
             assert_eq!(waiter.caller, number, "a slot belongs to its caller while it is held");
             let Some(outcome) = waiter.outcome.take() else {
                 index += 1;
                 continue;
             };
+            self.tell(|| format!("call {number} ends: {:?}", outcome.as_ref().map(|_| ())));
             self.waiting.swap_remove(index);
-            self.ended += 1;
+            self.total.ended += 1;
             drop(self.channel.release(call));
-            let started = self.started.get(&number).copied().unwrap_or(0);
+            let truth = self.calls.get_mut(&number).expect("it was made");
             match outcome {
                 // The empty answer is that of a one-way call, which may not even have arrived.
                 Ok(payload) if payload.as_slice() == [0xc0] => {}
                 Ok(payload) => {
                     assert_eq!(answered(&payload), number, "an answer reaches its caller");
-                    assert_eq!(started, 1, "there is no answer without a handler");
+                    assert!(truth.started > 0, "there is no answer without a handler");
                 }
                 Err(error) if error.is_not_started() => {
-                    assert_eq!(started, 0, "caller {number}: {error}");
+                    assert_eq!(truth.started, 0, "caller {number}: {error}");
+                    truth.told_not_started = true;
                 }
                 Err(error) => assert_ne!(error.kind(), Code::Ok),
             }
         }
     }
 
+    /// A handler somewhere ends.
     fn finish_handler(&mut self) {
-        if let Some(Link { server, .. }) = &mut self.link
-            && !server.handlers.is_empty()
+        let busy = |link: &&mut Link| {
+            link.server.as_ref().is_some_and(|server| !server.handlers.is_empty())
+        };
+        if let Some(server) = self.links.iter_mut().find(busy).and_then(|link| link.server.as_mut())
         {
             let index = self.random.below(server.handlers.len());
             server.finish(index);
         }
     }
 
-    /// Moves bytes both ways, as many as the link likes.
+    /// Moves bytes both ways on one connection, as many as the link likes.
     fn carry(&mut self) {
-        let Some(Link { client, server, up, down }) = &mut self.link else {
+        if self.links.is_empty() {
             return;
-        };
-        let mut piece = || 1 + self.random.below(self.rules.piece);
-        up.fill(self.channel.output(), piece());
-        up.empty(&mut server.input, piece());
+        }
+        let index = self.random.below(self.links.len());
+        let (rules, now) = (self.rules, self.now);
+        let random = &mut self.random;
+        let Link { id, client, server, up, down, stalled } = &mut self.links[index];
+        if stalled.is_some() {
+            // The sockets still take what is written, until their buffers are full.
+            up.fill(self.channel.output(*id), random.below(2), now);
+            return;
+        }
         let mut started = Vec::new();
-        server.handle(self.now, &mut started);
-        down.fill(server.machine.output(), piece());
-        down.empty(&mut client.input, piece());
+        let arrival = Link::arrival(now, rules.delay, random);
+        up.fill(self.channel.output(*id), 1 + random.below(rules.piece), arrival);
+        if let Some(server) = server {
+            up.empty(&mut server.input, now);
+            server.handle(now, &mut started);
+            let arrival = Link::arrival(now, rules.delay, random);
+            down.fill(server.machine.output(), 1 + random.below(rules.piece), arrival);
+        }
+        down.empty(&mut client.input, now);
         let mut gone = Vec::new();
-        client.handle(&mut self.channel, &mut gone);
-        for caller in started {
-            let times = self.started.entry(caller).or_default();
-            *times += 1;
-            assert_eq!(*times, 1, "the handler of caller {caller} started twice");
+        client.handle(&mut self.channel, *id, now, &mut gone);
+        if server.as_ref().is_some_and(|server| server.machine.is_finished()) {
+            *server = None;
+        }
+        for Start { caller, attempt } in started {
+            self.started(caller, attempt);
         }
         for waiter in gone {
             let waits = self.waiting.iter().any(|caller| caller.number == waiter.caller);
@@ -242,87 +375,182 @@ impl World {
         }
     }
 
+    fn started(&mut self, caller: usize, attempt: u32) {
+        let max_attempts = self.rules.max_attempts;
+        let truth = self.calls.get_mut(&caller).expect("it was made");
+        truth.started += 1;
+        assert!(!truth.told_not_started, "caller {caller} was told that it had not started");
+        let most = if truth.idempotent { max_attempts } else { 1 };
+        assert!(truth.started <= most, "the handler of caller {caller} started too often");
+        assert!(attempt > truth.attempt, "attempt {attempt} behind {}", truth.attempt);
+        truth.attempt = attempt;
+        if truth.started > 1 {
+            self.total.repeated += 1;
+        }
+        self.tell(|| format!("a handler of {caller} starts, attempt {attempt}"));
+    }
+
     fn pass_time(&mut self) {
-        self.now += Duration::from_micros(self.random.next() % 500);
-        if let Some(Link { server, .. }) = &mut self.link {
-            server.expire(self.now);
+        let leap = if self.random.once_in(6) { LEAP } else { Duration::from_micros(500) };
+        let nanos = u64::try_from(leap.as_nanos()).expect("it is short");
+        self.now += Duration::from_nanos(self.random.next() % nanos);
+        for link in &mut self.links {
+            if link.server.as_mut().is_some_and(|server| server.expire(self.now)) {
+                link.server = None;
+            }
         }
-        self.channel.expire(self.now, |waiter, error| waiter.settle(Err(error)));
-        let early = self.channel.next_deadline().is_some_and(|next| next <= self.now);
-        assert!(!early, "what is due has been done");
+        // What is due may make something else due at once, but not for ever.
+        let mut rounds = 0;
+        while self.channel.next_deadline().is_some_and(|next| next <= self.now) {
+            rounds += 1;
+            assert!(rounds < 100, "something stays due");
+            let settle = |waiter: &mut Waiter, error| waiter.settle(Err(error));
+            match self.channel.expire(self.now, settle) {
+                None => {}
+                Some(Overdue::Attempt) => self.fail("it took too long"),
+                Some(Overdue::Connection(id, late)) => {
+                    self.tell(|| format!("{id:?} is given up: {late:?}"));
+                    self.total.silent += 1;
+                    self.lose(id, "the server is silent");
+                }
+            }
+        }
+        for Caller { number, call, deadline } in &self.waiting {
+            if deadline.is_some_and(|deadline| deadline <= self.now) {
+                let has_ended = self.channel.waiter(*call).outcome.is_some();
+                assert!(has_ended, "caller {number} waits beyond its deadline");
+            }
+        }
     }
 
-    fn lose(&mut self) {
-        if self.link.take().is_some() {
-            let error = Error::unavailable("the connection was lost");
-            self.lost(&error);
+    /// A connection breaks, with all that it carries.
+    fn cut(&mut self) {
+        if !self.links.is_empty() {
+            let index = self.random.below(self.links.len());
+            let id = self.links[index].id;
+            self.tell(|| format!("{id:?} is cut"));
+            self.lose(id, "the connection was cut");
         }
     }
 
-    fn lost(&mut self, error: &Error) {
-        let remains = self.channel.lost(error, |waiter, error| waiter.settle(Err(error)));
+    /// A connection falls silent, or wakes up.
+    fn stall(&mut self) {
+        if !self.links.is_empty() {
+            let index = self.random.below(self.links.len());
+            let link = &mut self.links[index];
+            let wakes = link.stalled.is_some();
+            link.stalled = if wakes { None } else { Some(self.now) };
+            let id = link.id;
+            self.tell(|| format!("{id:?} {}", if wakes { "wakes" } else { "falls silent" }));
+        }
+    }
+
+    fn go_away(&mut self) {
+        if self.links.is_empty() {
+            return;
+        }
+        let index = self.random.below(self.links.len());
+        if let Some(server) = &mut self.links[index].server {
+            server.machine.go_away();
+            self.total.go_aways += 1;
+            let id = self.links[index].id;
+            self.tell(|| format!("the server of {id:?} goes away"));
+        }
+    }
+
+    fn lose(&mut self, id: LinkId, why: &'static str) {
+        let index = self.links.iter().position(|link| link.id == id).expect("it is there");
+        self.links.swap_remove(index);
+        let written = self.channel.output(id).position();
+        let remains = self.channel.lost(
+            id,
+            &Error::unavailable(why),
+            written,
+            Outlook::Open,
+            self.now,
+            |waiter, error| waiter.settle(Err(error)),
+        );
         for (_, waiter) in remains.calls {
             let waits = self.waiting.iter().any(|caller| caller.number == waiter.caller);
             assert!(!waits, "only callers that are gone leave remains");
         }
-        assert_eq!(self.channel.in_flight(), 0);
-        assert!(!self.channel.output().has_remaining());
     }
 
-    fn go_away(&mut self) {
-        if let Some(Link { server, .. }) = &mut self.link {
-            server.machine.go_away();
-        }
+    fn fail(&mut self, why: &'static str) {
+        self.attempt = None;
+        self.total.failed_attempts += 1;
+        self.tell(|| format!("the attempt to connect fails: {why}"));
+        let error = Error::unavailable(why);
+        self.channel.failed(&error, Outlook::Open, self.now, |waiter, error| {
+            waiter.settle(Err(error));
+        });
     }
 
     /// What the client's driver does by itself.
     fn drive(&mut self) {
-        let is_over = self.link.as_ref().is_some_and(|link| {
-            let sent = link.down.is_empty() && link.client.input.is_empty();
-            self.channel.is_finished()
-                || (link.server.machine.in_flight() == 0 && sent && {
-                    // The server has closed: it drained, and all of it has arrived.
-                    link.is_drained()
-                })
-        });
-        if is_over {
-            self.link = None;
-            self.lost(&Error::unavailable("the server closed the connection"));
+        let over = |world: &Self, link: &Link| world.channel.is_finished(link.id) || link.is_over();
+        while let Some(id) = self.links.iter().find(|link| over(self, link)).map(|link| link.id) {
+            self.tell(|| format!("{id:?} is closed"));
+            self.lose(id, "the server closed the connection");
         }
-        if self.link.is_none() && self.channel.has_queued() {
-            self.connections += 1;
-            self.channel.connected();
-            self.link = Some(Link {
-                client: ClientSide::new(ASSUMED_MESSAGE_SIZE),
-                server: ServerSide::new(server::Config::new(
-                    ASSUMED_MESSAGE_SIZE,
-                    self.rules.max_calls,
-                )),
-                up: Pipe::default(),
-                down: Pipe::default(),
-            });
+        if self.attempt.is_none() && self.channel.wants_connection() {
+            self.channel.dialling(self.now);
+            let fate = match self.random.below(8) {
+                0 | 1 if self.rules.refusals && !self.is_ending => Fate::Fails,
+                2 if self.rules.refusals && !self.is_ending => Fate::Hangs,
+                _ => Fate::Connects,
+            };
+            let at = Link::arrival(self.now, self.rules.delay, &mut self.random);
+            self.attempt = Some((at, fate));
+        }
+        match self.attempt {
+            Some((at, Fate::Connects)) if at <= self.now => self.connect(),
+            Some((at, Fate::Fails)) if at <= self.now => self.fail("nobody listens"),
+            _ => {}
         }
         transmit(&mut self.channel, self.now, self.rules.max_calls);
     }
 
-    fn check(&mut self) {
-        let in_flight = self.channel.in_flight();
-        assert!(in_flight <= ASSUMED_CALLS.max(self.rules.max_calls), "{in_flight} calls");
-        assert!(self.channel.len() >= in_flight as usize);
-        assert!(self.channel.len() >= self.waiting.len());
-        let slack = ASSUMED_MESSAGE_SIZE + self.channel.len() * 32;
-        assert!(self.channel.output().remaining() <= WRITE_HIGH_WATER + slack);
-        if let Some(Link { server, .. }) = &mut self.link {
-            assert_eq!(server.machine.in_flight(), server.handlers.len());
-            assert!(server.machine.in_flight() <= self.rules.max_calls as usize);
-            let slack = ASSUMED_MESSAGE_SIZE + self.rules.max_calls as usize * 128;
-            assert!(server.machine.output().remaining() <= WRITE_HIGH_WATER + slack);
-        }
+    fn connect(&mut self) {
+        self.attempt = None;
+        self.total.connections += 1;
+        let id = self.channel.connected(self.now);
+        self.tell(|| format!("{id:?} is connected"));
+        let config = server::Config {
+            keepalive_idle: self.config.keepalive_idle,
+            keepalive_timeout: SILENCE,
+            ping_interval: Duration::ZERO,
+            ..server::Config::new(ASSUMED_MESSAGE_SIZE, self.rules.max_calls)
+        };
+        self.links.push(Link::new(id, ASSUMED_MESSAGE_SIZE, config));
+        self.total.side_by_side += u32::from(self.links.len() > 1);
     }
-}
 
-impl Link {
-    fn is_drained(&self) -> bool {
-        self.server.machine.is_finished()
+    fn check(&mut self) {
+        assert!(self.links.len() <= MAX_LINKS);
+        assert!(self.channel.len() >= self.waiting.len());
+        let mut in_flight = 0;
+        for link in &mut self.links {
+            let outstanding = self.channel.in_flight(link.id);
+            in_flight += outstanding;
+            assert!(outstanding <= ASSUMED_CALLS.max(self.rules.max_calls), "{outstanding} calls");
+            let slack = ASSUMED_MESSAGE_SIZE + self.channel.len() * 32;
+            assert!(self.channel.output(link.id).remaining() <= WRITE_HIGH_WATER + slack);
+            if let Some(since) = link.stalled.filter(|_| self.rules.stalls) {
+                // A late look asks first, so each of the two waits may be longer by a leap.
+                let bound = CONNECT_TIMEOUT.max(IDLE) + SILENCE + LEAP * 2;
+                assert!(self.now - since <= bound, "{:?} was not found", link.id);
+            }
+            if let Some(server) = &mut link.server {
+                assert_eq!(server.machine.in_flight(), server.handlers.len());
+                assert!(server.machine.in_flight() <= self.rules.max_calls as usize);
+                let slack = ASSUMED_MESSAGE_SIZE + self.rules.max_calls as usize * 128;
+                assert!(server.machine.output().remaining() <= WRITE_HIGH_WATER + slack);
+            }
+        }
+        assert!(self.channel.len() >= in_flight as usize);
+        let repeated = self.total.repeated as usize;
+        let earned = self.made * self.rules.percent as usize / 100;
+        assert!(repeated <= earned, "{repeated} repetitions of {} calls", self.made);
     }
 }
