@@ -15,7 +15,7 @@ impl Random {
     }
 
     /// The next number.
-    pub fn next(&mut self) -> u64 {
+    pub fn number(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -27,7 +27,7 @@ impl Random {
     pub fn at_least_half(&mut self, most: Duration) -> Duration {
         let half = most / 2;
         let nanos = u64::try_from(half.as_nanos()).unwrap_or(u64::MAX);
-        most - Duration::from_nanos(self.next() % nanos.saturating_add(1).max(1))
+        most - Duration::from_nanos(self.number() % nanos.saturating_add(1).max(1))
     }
 }
 
@@ -36,7 +36,7 @@ impl Random {
     /// A number below `bound`, which is not zero.
     pub(crate) fn below(&mut self, bound: usize) -> usize {
         let bound = u64::try_from(bound).expect("a usize has at most 64 bits");
-        usize::try_from(self.next() % bound).expect("it is below a usize")
+        usize::try_from(self.number() % bound).expect("it is below a usize")
     }
 
     /// Whether something happens that does so once in `times`.

@@ -133,7 +133,7 @@ async fn calls_over_all_connections_have_a_limit(network: Network) {
     assert_eq!(served.event().await, Event::Dropped(2));
     let calls: Vec<_> = [5, 6].map(|key| tokio::spawn(client.hold(key))).into();
     assert_eq!(served.sorted_events(2).await, [5, 6].map(Event::Started));
-    [5, 6].map(|key| served.state.release(key));
+    [5, 6].into_iter().for_each(|key| served.state.release(key));
     for call in join_all(calls).await {
         call.expect("it does not panic").expect("there was room");
     }

@@ -439,7 +439,7 @@ fn metadata_that_a_client_lets_pass_is_accepted_by_the_server() {
     for size in MAX_METADATA_SIZE - 64..=MAX_METADATA_SIZE {
         let mut metadata = Metadata::new();
         metadata.insert("k", &"v".repeat(size));
-        if metadata.check(rpc_core::limits::MAX_METADATA_SIZE).is_ok() {
+        if metadata.check(MAX_METADATA_SIZE).is_ok() {
             largest = Some(metadata);
         }
     }

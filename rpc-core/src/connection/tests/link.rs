@@ -86,6 +86,6 @@ impl Link {
             return now;
         }
         let delay = u64::try_from(delay.as_nanos()).expect("it is short");
-        now + Duration::from_nanos(random.next() % delay)
+        now + Duration::from_nanos(random.number() % delay)
     }
 }

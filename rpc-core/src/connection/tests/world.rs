@@ -261,8 +261,8 @@ impl World {
         let timeout = match self.random.below(4) {
             0 => None,
             1 => self.rules.default_timeout,
-            2 => Some(Duration::from_millis(1 + self.random.next() % 60)),
-            _ => Some(Duration::from_micros(1 + self.random.next() % 3000)),
+            2 => Some(Duration::from_millis(1 + self.random.number() % 60)),
+            _ => Some(Duration::from_micros(1 + self.random.number() % 3000)),
         };
         let waiter = Waiter { caller: number, ..Waiter::default() };
         let deadline = timeout.map(|timeout| self.now + timeout);
@@ -393,7 +393,7 @@ impl World {
     fn pass_time(&mut self) {
         let leap = if self.random.once_in(6) { LEAP } else { Duration::from_micros(500) };
         let nanos = u64::try_from(leap.as_nanos()).expect("it is short");
-        self.now += Duration::from_nanos(self.random.next() % nanos);
+        self.now += Duration::from_nanos(self.random.number() % nanos);
         for link in &mut self.links {
             if link.server.as_mut().is_some_and(|server| server.expire(self.now)) {
                 link.server = None;
