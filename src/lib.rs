@@ -82,9 +82,9 @@
 
 pub use bytes::Bytes;
 #[cfg(feature = "client")]
-pub use rpc_client::{Call, Channel, ChannelBuilder};
+pub use rpc_client::{Call, Channel, ChannelBuilder, ChannelState, StateWatch};
 pub use rpc_core::{
-    Address, CallError, Code, Context, Dispatcher, Error, Failure, Metadata, MetadataRef,
+    Address, Backoff, CallError, Code, Context, Dispatcher, Error, Failure, Metadata, MetadataRef,
     MetadataValue, Origin, Peer, Value, Violation, limits,
 };
 #[cfg(feature = "macros")]

@@ -131,7 +131,8 @@ fn main() -> Result<(), Failure> {
 /// Both ends of a connection, and the bytes between them.
 struct Pair<'a> {
     now: Instant,
-    client: client::Connection<Option<Payload>>,
+    client: client::Channel<Option<Payload>>,
+    link: client::LinkId,
     client_codec: FrameCodec,
     to_client: BytesMut,
     server: server::Connection,
@@ -143,11 +144,13 @@ struct Pair<'a> {
 
 impl<'a> Pair<'a> {
     fn new(dispatcher: &'a service::BenchDispatcher) -> Result<Self, Failure> {
-        let timeout = Some(Duration::from_secs(30));
-        let config = client::Config::new(limits::MAX_MESSAGE_SIZE, timeout, Structs::Named);
+        let now = Instant::now();
+        let mut client = client::Channel::new(client::Config::default(), 1);
+        let link = client.connected(now);
         let mut pair = Self {
-            now: Instant::now(),
-            client: client::Connection::new(config),
+            now,
+            client,
+            link,
             client_codec: FrameCodec::new(limits::MAX_MESSAGE_SIZE),
             to_client: BytesMut::with_capacity(limits::IO_BUFFER),
             server: server::Connection::new(server::Config::new(limits::MAX_MESSAGE_SIZE, 1024)),
@@ -156,8 +159,7 @@ impl<'a> Pair<'a> {
             sessions: (0..4).map(|method| dispatcher.session(method)).collect(),
             blank: Some(Blank::new(Arc::new(Peer::Local))),
         };
-        pair.client.connected();
-        carry(pair.client.output(), &mut pair.to_server);
+        carry(pair.client.output(pair.link), &mut pair.to_server);
         let version = take_preface(&mut pair.to_server)?.ok_or("there is a preface")?;
         pair.server.open(version);
         pair.serve(&WORKLOADS[0])?;
@@ -171,11 +173,12 @@ impl<'a> Pair<'a> {
         msgpack::write_array_len(arguments.buffer(), workload.arguments);
         (workload.encode)(&mut arguments);
         let mut outgoing =
-            client::Outgoing { method: workload.method, arguments, metadata: None, oneway: false };
+            client::Outgoing { method: workload.method, arguments, ..client::Outgoing::default() };
         let deadline = Some(self.now + Duration::from_secs(30));
-        let call = self.client.submit(&mut outgoing, deadline, None).map_err(|(error, _)| error)?;
+        let submitted = self.client.submit(&mut outgoing, deadline, None, self.now);
+        let call = submitted.map_err(|(error, _)| error)?;
         while self.client.transmit(self.now).is_some() {}
-        carry(self.client.output(), &mut self.to_server);
+        carry(self.client.output(self.link), &mut self.to_server);
         self.serve(workload)?;
         self.receive()?;
         let answer = self.client.waiter(call).take().ok_or("the call was answered")?;
@@ -224,8 +227,10 @@ impl<'a> Pair<'a> {
     }
 
     fn receive(&mut self) -> Result<(), Failure> {
+        self.client.heard(self.link, self.now);
         while let Some(mut frame) = self.client_codec.decode(&mut self.to_client)? {
-            if let client::Event::Answered(waiter, outcome) = self.client.receive(&mut frame)? {
+            let event = self.client.receive(self.link, &mut frame, self.now)?;
+            if let client::Event::Answered(waiter, outcome) = event {
                 *waiter = Some(outcome?);
             }
             if let Frame::Whole(body) = frame {

@@ -1,29 +1,32 @@
 //! The channel: a cheap handle to one server, with the options that its calls begin with.
 
-use std::{fmt, future::poll_fn, sync::Arc, task::Poll, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use rpc_core::{
-    Address, Error, Metadata, Structs,
-    buffer::take_buffer,
-    connection::client::{Config, Connection, Outgoing},
-    description::Method,
-    limits, msgpack,
-    value::Encoder,
+    Error, Metadata, Structs, buffer::take_buffer, connection::client::Outgoing,
+    description::Method, msgpack, value::Encoder,
 };
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::{
+    builder::ChannelBuilder,
     call::Prepared,
-    driver::{Connector, Driver},
-    shared::{Shared, Status},
+    driver::Connector,
+    shared::Shared,
+    state::{ChannelState, StateWatch},
     transport::Transport,
 };
 
 /// A handle to a server. Cheap to clone; all clones, and the stubs made from them, share one connection.
 ///
 /// Calls share the connection without waiting for each other. When the last handle and the last call are gone, the connection
-/// is closed. When a connection is lost, its calls fail at once, and the next call makes a new one. When a server says that it goes away,
-/// calls that it has not started move on to the next connection.
+/// is closed.
+///
+/// When a connection is lost, the next call makes a new one, after a pause if the last attempts failed. A call that was never
+/// written waits for it, up to [5 s](ChannelBuilder::wait_for_connection) and within its deadline. A call that the server may have run
+/// fails with `unavailable`, which says so; if its method is marked `#[rpc(idempotent)]`, it is sent again, as often as the
+/// [attempts](ChannelBuilder::max_attempts) and the [budget](ChannelBuilder::retry_budget) allow. When a server says that it goes away, new calls
+/// and those that it has not started go to a new connection at once, while the old one finishes the others.
 ///
 /// ```no_run
 /// # async fn example() -> Result<(), rpc_core::Error> {
@@ -98,10 +101,34 @@ impl Channel {
         let builder = ChannelBuilder::new(Err(Error::unavailable("there is no address")));
         let channel = builder.start(Connector::Once(Some(transport)));
         // The other end is there already, and waits for an introduction only so long.
-        let shared = channel.0.shared();
-        shared.lock().is_wanted = true;
-        shared.wake();
+        channel.0.shared().want_connection();
         channel
+    }
+
+    pub(crate) fn new(shared: Arc<Shared>, timeout: Duration, structs: Structs) -> Self {
+        let handle = Arc::new(Handle(shared));
+        Self(Arc::new(Options { handle, timeout, metadata: None, structs }))
+    }
+
+    /// How far the channel is with its connection.
+    pub fn state(&self) -> ChannelState {
+        self.0.shared().status.borrow().state
+    }
+
+    /// Follows [`state`](Self::state).
+    ///
+    /// ```no_run
+    /// # async fn example(channel: rpc_client::Channel) {
+    /// use rpc_client::ChannelState;
+    ///
+    /// let mut watch = channel.watch();
+    /// while watch.changed().await != ChannelState::Closed {
+    ///     println!("the channel is {:?}: {:?}", watch.state(), watch.last_error());
+    /// }
+    /// # }
+    /// ```
+    pub fn watch(&self) -> StateWatch {
+        StateWatch::new(self.0.shared().status.subscribe())
     }
 
     /// A handle whose calls have this timeout instead of 30 s.
@@ -126,31 +153,39 @@ impl Channel {
         let count = u32::try_from(method.arguments.len()).unwrap_or(u32::MAX);
         msgpack::write_array_len(arguments.buffer(), count);
         let metadata = self.0.metadata.clone();
-        let outgoing = Outgoing { method: name, arguments, metadata, oneway: method.oneway };
+        let outgoing = Outgoing {
+            method: name,
+            arguments,
+            metadata,
+            oneway: method.oneway,
+            idempotent: method.idempotent,
+        };
         Prepared::new(Arc::clone(&self.0), outgoing)
     }
 
     /// Waits until the server has introduced itself, or the attempt failed.
-    async fn opened(self) -> Result<Self, Error> {
+    pub(crate) async fn opened(self) -> Result<Self, Error> {
         let shared = self.0.shared();
-        shared.lock().is_wanted = true;
-        shared.wake();
-        poll_fn(|cx| {
-            let waker = cx.waker().clone();
-            let mut state = shared.lock();
-            match &state.status {
-                Status::Open => Poll::Ready(Ok(())),
-                Status::Failed(error) => Poll::Ready(Err(error.clone())),
-                Status::Idle | Status::Connecting => {
-                    if !state.watchers.iter().any(|watcher| watcher.will_wake(&waker)) {
-                        state.watchers.push(waker);
-                    }
-                    Poll::Pending
-                }
-            }
-        })
-        .await?;
-        Ok(self)
+        let mut status = shared.status.subscribe();
+        let failures = status.borrow().failures;
+        shared.want_connection();
+        let ended = status
+            .wait_for(|status| {
+                let is_over = matches!(status.state, ChannelState::Ready | ChannelState::Closed);
+                is_over || status.failures > failures
+            })
+            .await
+            .map(
+                |status| {
+                    if status.state == ChannelState::Ready { None } else { status.error.clone() }
+                },
+            );
+        match ended {
+            Ok(None) => Ok(self),
+            Ok(Some(error)) => Err(error),
+            // The channel itself holds the sender.
+            Err(_) => Err(Error::internal("the channel is gone while it connects")),
+        }
     }
 }
 
@@ -160,105 +195,5 @@ impl fmt::Debug for Channel {
             .field("timeout", &self.0.timeout)
             .field("metadata", &self.0.metadata)
             .finish_non_exhaustive()
-    }
-}
-
-/// The options of a channel that is to be made.
-///
-/// ```no_run
-/// # async fn example() -> Result<(), rpc_core::Error> {
-/// use rpc_client::Channel;
-///
-/// let eager = Channel::builder("unix:///run/calc.sock").max_message_size(64 << 20).connect().await?;
-/// let lazy = Channel::builder("tcp://calc.internal:7000").connect_lazy();
-/// # Ok(())
-/// # }
-/// ```
-#[derive(Debug)]
-#[must_use = "a builder does nothing until it connects"]
-pub struct ChannelBuilder {
-    address: Result<Address, Error>,
-    max_message_size: usize,
-    timeout: Duration,
-    connect_timeout: Duration,
-    structs: Structs,
-}
-
-impl ChannelBuilder {
-    fn new(address: Result<Address, Error>) -> Self {
-        Self {
-            address,
-            max_message_size: limits::MAX_MESSAGE_SIZE,
-            timeout: limits::CALL_TIMEOUT,
-            connect_timeout: limits::CONNECT_TIMEOUT,
-            structs: Structs::Named,
-        }
-    }
-
-    /// Sets the largest answer that is accepted, in bytes; 16 MiB by default, from 64 KiB to 1 GiB.
-    pub fn max_message_size(mut self, bytes: usize) -> Self {
-        self.max_message_size = bytes;
-        self
-    }
-
-    /// Sets the timeout of calls that set none; 30 s by default.
-    pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = timeout.min(limits::MAX_TIMEOUT);
-        self
-    }
-
-    /// Sets how long one attempt to connect may take, up to the server's introduction; 10 s by default.
-    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
-        self.connect_timeout = timeout.min(limits::MAX_TIMEOUT);
-        self
-    }
-
-    /// Writes structs as arrays of their fields, in both directions: smaller and faster, but both ends must be built from
-    /// the same definition, because fields that were reordered are swapped silently.
-    pub fn compact_structs(mut self) -> Self {
-        self.structs = Structs::Compact;
-        self
-    }
-
-    /// Connects, and waits for the server to introduce itself.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`Channel::connect`].
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropping the future abandons the attempt.
-    pub async fn connect(self) -> Result<Channel, Error> {
-        let address = self.address.clone()?;
-        self.start(Connector::Address(address)).opened().await
-    }
-
-    /// A channel that connects at its first call. What is wrong with the address fails the calls.
-    ///
-    /// # Panics
-    ///
-    /// Outside of a Tokio runtime.
-    pub fn connect_lazy(self) -> Channel {
-        let connector = Connector::from(self.address.clone());
-        self.start(connector)
-    }
-
-    fn start(self, connector: Connector) -> Channel {
-        let config = Config::new(self.max_message_size, Some(self.timeout), self.structs);
-        let shared = Arc::new(Shared::new(Connection::new(config)));
-        let driver = Driver::new(
-            Arc::clone(&shared),
-            connector,
-            config.max_message_size,
-            self.connect_timeout,
-        );
-        tokio::spawn(driver);
-        Channel(Arc::new(Options {
-            handle: Arc::new(Handle(shared)),
-            timeout: self.timeout,
-            metadata: None,
-            structs: self.structs,
-        }))
     }
 }

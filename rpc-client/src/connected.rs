@@ -10,13 +10,14 @@
 use std::{
     mem,
     task::{Context, Poll, Waker},
+    time::Duration,
 };
 
 use bytes::{Buf, BytesMut};
 use rpc_core::{
     Error, Violation,
     buffer::{WriteBuffer, give_read_buffer, take_read_buffer},
-    connection::client::{Event, Outgoing},
+    connection::client::{Event, LinkId, Outgoing, Outlook},
     frame::{Frame, FrameCodec, FrameError, take_preface},
     limits::IO_BUFFER,
 };
@@ -24,7 +25,7 @@ use tokio::time::Instant;
 use tokio_util::codec::Decoder;
 
 use crate::{
-    shared::{Link, Shared, State, Status, Waiter},
+    shared::{Link, Shared, State, Waiter},
     transport::Transport,
 };
 
@@ -51,6 +52,25 @@ impl Aside {
     }
 }
 
+/// Why a connection is over.
+pub(crate) struct Ended {
+    pub(crate) error: Error,
+    pub(crate) outlook: Outlook,
+}
+
+impl From<Error> for Ended {
+    fn from(error: Error) -> Self {
+        Self { error, outlook: Outlook::Open }
+    }
+}
+
+impl From<Violation> for Ended {
+    // It would break the same rule again.
+    fn from(violation: Violation) -> Self {
+        Self { error: violation.into(), outlook: Outlook::Hopeless }
+    }
+}
+
 /// When the output is sent.
 enum Flush {
     /// At once, or with the next turn if several calls are in flight.
@@ -65,6 +85,7 @@ enum Flush {
 
 /// An open connection.
 pub(crate) struct Connected {
+    id: LinkId,
     transport: Transport,
     codec: FrameCodec,
     input: BytesMut,
@@ -76,8 +97,10 @@ pub(crate) struct Connected {
     /// How many batches of answers are still followed by a deferred flush, until it is tried again whether that pays.
     deferrals: u32,
     has_preface: bool,
-    /// Whether an answer has come.
-    has_answered: bool,
+    /// Whether new calls go elsewhere, because the server goes away.
+    is_retired: bool,
+    /// Until when reading goes on although writing failed.
+    given_up_at: Option<Instant>,
     /// Why the server goes away, if it said so.
     farewell: Option<Error>,
 }
@@ -91,8 +114,9 @@ pub(crate) enum Read {
 }
 
 impl Connected {
-    pub(crate) fn new(transport: Transport, max_message_size: usize) -> Self {
+    pub(crate) fn new(id: LinkId, transport: Transport, max_message_size: usize) -> Self {
         Self {
+            id,
             transport,
             codec: FrameCodec::new(max_message_size),
             input: BytesMut::new(),
@@ -101,9 +125,15 @@ impl Connected {
             flush: Flush::Prompt,
             deferrals: 0,
             has_preface: false,
-            has_answered: false,
+            is_retired: false,
+            given_up_at: None,
             farewell: None,
         }
+    }
+
+    /// Which of the machine's connections it is.
+    pub(crate) fn id(&self) -> LinkId {
+        self.id
     }
 
     /// A turn of the task begins: what was put off until now is due.
@@ -115,16 +145,32 @@ impl Connected {
         };
     }
 
-    /// Whether an answer has come over this connection.
-    pub(crate) fn has_answered(&self) -> bool {
-        self.has_answered
-    }
-
     /// Why nothing more can be sent, where writing failed.
     pub(crate) fn broken(&self) -> Option<&Error> {
         match &self.flush {
             Flush::Broken(error) => Some(error),
             Flush::Prompt | Flush::Deferred | Flush::Due => None,
+        }
+    }
+
+    /// Where writing failed, what has arrived is still read, but only for so long.
+    pub(crate) fn linger_if_broken(&mut self, linger: Duration) {
+        if self.broken().is_some() {
+            self.given_up_at.get_or_insert_with(|| Instant::now() + linger);
+        }
+    }
+
+    /// Until when reading goes on although writing failed.
+    pub(crate) fn given_up_at(&self) -> Option<Instant> {
+        self.given_up_at
+    }
+
+    /// How many of the connection's bytes were handed to the transport.
+    pub(crate) fn written(&self, state: &mut State) -> u64 {
+        if self.is_writing {
+            self.output.position()
+        } else {
+            state.machine.output(self.id).position()
         }
     }
 
@@ -138,7 +184,7 @@ impl Connected {
         cx: &mut Context<'_>,
         shared: &Shared,
         aside: &mut Aside,
-    ) -> Result<Read, Error> {
+    ) -> Result<Read, Ended> {
         if self.input.capacity() == 0 {
             self.input = take_read_buffer();
         } else if self.input.capacity() - self.input.len() < LEAST_READ {
@@ -151,24 +197,24 @@ impl Connected {
                 }
                 return Ok(Read::Empty);
             }
-            Poll::Ready(Ok(0)) => return Err(self.closed()),
+            Poll::Ready(Ok(0)) => return Err(self.closed().into()),
             Poll::Ready(Ok(_)) => {}
-            Poll::Ready(Err(error)) => return Err(lost(error)),
+            Poll::Ready(Err(error)) => return Err(lost(error).into()),
         }
         if !self.has_preface {
-            match take_preface(&mut self.input)? {
+            match take_preface(&mut self.input).map_err(Ended::from)? {
                 Some(_) => self.has_preface = true,
                 None => return Ok(Read::More),
             }
         }
         let now = Instant::now().into_std();
         let mut state = shared.lock();
-        let was_open = state.machine.is_open();
-        let received = self.receive(&mut state, aside);
-        let mut replaced = None;
-        if !was_open && state.machine.is_open() {
-            replaced = Some(mem::replace(&mut state.status, Status::Open));
-            aside.woken.append(&mut state.watchers);
+        state.machine.heard(self.id, now);
+        let received = self.receive(&mut state, now, aside);
+        let mut retired = None;
+        if !self.is_retired && state.machine.active() != Some(self.id) {
+            self.is_retired = true;
+            retired = Some(mem::replace(&mut state.link, Link::Down));
         }
         if !aside.woken.is_empty() {
             state.batch = aside.woken.len();
@@ -181,11 +227,11 @@ impl Connected {
         }
         state.transmit(now, &mut aside.woken);
         if let Err(violation) = &received {
-            state.machine.violated(violation);
+            state.machine.violated(self.id, violation);
         }
-        let is_finished = state.machine.is_finished();
+        let is_finished = state.machine.is_finished(self.id);
         drop(state);
-        drop(replaced);
+        drop(retired);
         aside.settle();
         if let Err(violation) = received {
             // The server is told what it did wrong, as far as it takes it at once.
@@ -193,11 +239,16 @@ impl Connected {
             self.poll_flush(cx, shared, aside);
             return Err(violation.into());
         }
-        if is_finished { Err(self.closed()) } else { Ok(Read::More) }
+        if is_finished { Err(self.closed().into()) } else { Ok(Read::More) }
     }
 
     /// Takes the frames that were read, under the lock.
-    fn receive(&mut self, state: &mut State, aside: &mut Aside) -> Result<(), Violation> {
+    fn receive(
+        &mut self,
+        state: &mut State,
+        now: std::time::Instant,
+        aside: &mut Aside,
+    ) -> Result<(), Violation> {
         loop {
             let mut frame = match self.codec.decode(&mut self.input) {
                 Ok(Some(frame)) => frame,
@@ -205,12 +256,9 @@ impl Connected {
                 // The codec itself does no I/O.
                 Ok(None) | Err(_) => return Ok(()),
             };
-            match state.machine.receive(&mut frame)? {
+            match state.machine.receive(self.id, &mut frame, now)? {
                 Event::None => {}
-                Event::Answered(waiter, outcome) => {
-                    self.has_answered = true;
-                    aside.woken.extend(waiter.settle(outcome));
-                }
+                Event::Answered(waiter, outcome) => aside.woken.extend(waiter.settle(outcome)),
                 Event::Gone(outgoing, waiter) => aside.dropped.push((outgoing, waiter)),
                 Event::GoAway(reason) => self.farewell = reason,
             }
@@ -251,13 +299,22 @@ impl Connected {
         if state.machine.has_queued() {
             state.transmit(Instant::now().into_std(), &mut aside.woken);
         }
-        let has_output = state.machine.output().has_remaining();
+        let has_output = state.machine.output(self.id).has_remaining();
+        if self.is_retired {
+            // Nobody else writes here, and nobody comes back with more.
+            if has_output {
+                state.machine.output(self.id).move_to(&mut self.output);
+            }
+            return has_output;
+        }
         if has_output && state.submitted > 0 && state.submitted * 2 < state.batch {
             // The first of several callers is back: it pays to wait for the others, for a while.
             self.deferrals = DEFERRALS;
         }
         let is_put_off = match self.flush {
-            Flush::Prompt => has_output && state.machine.in_flight() > 1 && self.deferrals > 0,
+            Flush::Prompt => {
+                has_output && state.machine.in_flight(self.id) > 1 && self.deferrals > 0
+            }
             Flush::Deferred => has_output,
             Flush::Due | Flush::Broken(_) => false,
         };
@@ -270,11 +327,11 @@ impl Connected {
         };
         let is_taken = has_output && !is_put_off;
         if is_taken {
-            mem::swap(state.machine.output(), &mut self.output);
+            state.machine.output(self.id).move_to(&mut self.output);
             state.link = Link::Writing(writer);
         } else {
             if !has_output {
-                state.machine.output().release();
+                state.machine.output(self.id).release();
             }
             state.link = Link::Idle(writer);
         }

@@ -1,9 +1,13 @@
 //! The task of one channel: it connects when there is something to carry, moves the bytes, and ends what is due.
 //!
+//! Whether there is to be a connection, how long to pause before it, and what its end means for each call, the machine decides. The
+//! task holds the attempt that is under way and the open connections: one that takes the new calls, and those that go
+//! away and have calls to finish. In each turn it goes round until nothing changes:
+//!
 //! ```text
-//!   Waiting ──a call or a wish──▶ Connecting ──connected──▶ Connected ──abandoned──▶ Closing ──▶ gone
-//!      ▲                              │                         │
-//!      ╰───────────failed─────────────┴──────────lost───────────╯
+//!   ╭─▶ attempt ──connected──▶ connections: read, hand out, write ──▶ timer ─╮
+//!   │      ╰── failed ──────────── lost ─────────────── due ────────────────▶│
+//!   ╰──────────────────────────── something changed ◀────────────────────────╯
 //! ```
 //!
 //! The task outlives its connections, as the calls do. One timer serves all deadlines. The task always reads. When it is
@@ -18,14 +22,19 @@ use std::{
 };
 
 use bytes::Buf;
-use rpc_core::{Address, Error};
+use futures_util::future::join_all;
+use rpc_core::{
+    Address, Error,
+    connection::client::{Config, Late, LinkId, Outlook, Overdue},
+};
 use tokio::time::Instant;
 
 use crate::{
-    connected::{Aside, Connected, Read},
-    shared::{Link, Shared, Status},
+    connected::{Aside, Connected, Ended, Read},
+    shared::{Link, Shared},
+    state::{ChannelState, Status},
     timer::Timer,
-    transport::Transport,
+    transport::{TcpOptions, Transport},
 };
 
 /// So many reads, and other tasks get their turn.
@@ -34,35 +43,29 @@ const READS_PER_TURN: u32 = 16;
 /// How long reading goes on after writing failed, and how long a connection that is closed in order waits for the server.
 const LINGER: Duration = Duration::from_secs(1);
 
-/// The pause before calls that a server sent away go out again, where the last connection answered none.
-const FIRST_PAUSE: Duration = Duration::from_millis(10);
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
-
 /// Where connections come from.
 pub(crate) enum Connector {
     /// From this address, as often as one is needed.
-    Address(Address),
+    Address(Address, TcpOptions),
     /// From nowhere: the address was wrong.
     Nowhere(Error),
     /// It is there already, and there will be no other.
     Once(Option<Transport>),
 }
 
-impl From<Result<Address, Error>> for Connector {
-    fn from(address: Result<Address, Error>) -> Self {
+impl Connector {
+    pub(crate) fn new(address: Result<Address, Error>, tcp: TcpOptions) -> Self {
         match address {
-            Ok(address) => Self::Address(address),
+            Ok(address) => Self::Address(address, tcp),
             Err(error) => Self::Nowhere(error),
         }
     }
-}
 
-impl Connector {
     fn attempt(&mut self) -> Attempt {
         match self {
-            Self::Address(address) => {
-                let address = address.clone();
-                Box::pin(async move { Transport::connect(&address).await })
+            Self::Address(address, tcp) => {
+                let (address, tcp) = (address.clone(), *tcp);
+                Box::pin(async move { Transport::connect(&address, tcp).await })
             }
             Self::Nowhere(error) => Box::pin(std::future::ready(Err(error.clone()))),
             Self::Once(transport) => {
@@ -71,124 +74,151 @@ impl Connector {
             }
         }
     }
+
+    /// What a failed attempt says about the next one.
+    fn outlook(&self) -> Outlook {
+        match self {
+            Self::Address(..) => Outlook::Open,
+            Self::Nowhere(_) | Self::Once(_) => Outlook::Hopeless,
+        }
+    }
 }
 
 type Attempt = Pin<Box<dyn Future<Output = Result<Transport, Error>> + Send>>;
-
-enum Phase {
-    Waiting,
-    Connecting(Attempt),
-    Connected(Box<Connected>),
-    Closing(Pin<Box<dyn Future<Output = ()> + Send>>),
-}
 
 /// The task.
 pub(crate) struct Driver {
     shared: Arc<Shared>,
     connector: Connector,
-    max_message_size: usize,
-    connect_timeout: Duration,
-    phase: Phase,
-    /// When the phase ends by itself: a pause before connecting, the attempt together with the server's hello, or the reading
-    /// after writing failed.
-    phase_deadline: Option<Instant>,
-    pause: Duration,
+    config: Config,
+    attempt: Option<Attempt>,
+    connections: Vec<Connected>,
+    /// The end, once the channel is abandoned.
+    closing: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
     timer: Timer,
     aside: Aside,
+    status: Status,
 }
 
 impl Driver {
-    pub(crate) fn new(
-        shared: Arc<Shared>,
-        connector: Connector,
-        max_message_size: usize,
-        connect_timeout: Duration,
-    ) -> Self {
+    pub(crate) fn new(shared: Arc<Shared>, connector: Connector, config: Config) -> Self {
         Self {
             shared,
             connector,
-            max_message_size,
-            connect_timeout,
-            phase: Phase::Waiting,
-            phase_deadline: None,
-            pause: Duration::ZERO,
+            config,
+            attempt: None,
+            connections: Vec::new(),
+            closing: None,
             timer: Timer::default(),
             aside: Aside::default(),
+            status: Status::default(),
         }
     }
 
-    /// The connection, or the attempt to make one, is over.
-    fn lost(&mut self, error: &Error) {
-        let has_answered = match std::mem::replace(&mut self.phase, Phase::Waiting) {
-            Phase::Connected(connected) => connected.has_answered(),
-            Phase::Waiting | Phase::Connecting(_) | Phase::Closing(_) => false,
+    /// Begins an attempt to connect, if one is wanted, and polls it; whether it ended.
+    fn poll_attempt(&mut self, cx: &mut Context<'_>) -> bool {
+        if self.attempt.is_none() {
+            let mut state = self.shared.lock();
+            if !state.machine.wants_connection() {
+                return false;
+            }
+            state.machine.dialling(Instant::now().into_std());
+            drop(state);
+            self.attempt = Some(self.connector.attempt());
+        }
+        let Some(attempt) = &mut self.attempt else {
+            return false;
         };
-        let woken = &mut self.aside.woken;
-        let mut state = self.shared.lock();
-        let remains =
-            state.machine.lost(error, |waiter, error| woken.extend(waiter.settle(Err(error))));
-        let has_queued = state.machine.has_queued();
-        let link = std::mem::replace(&mut state.link, Link::Down);
-        let status = std::mem::replace(&mut state.status, Status::Failed(error.clone()));
-        state.is_wanted = false;
-        woken.append(&mut state.watchers);
-        drop(state);
-        drop((remains, link, status));
-        self.aside.settle();
-        self.phase_deadline = None;
-        if has_answered {
-            self.pause = Duration::ZERO;
-        } else if has_queued {
-            // Calls that were sent away go out again; a server that sends all of them away is not to be hammered.
-            self.pause = (self.pause * 2).clamp(FIRST_PAUSE, LONGEST_PAUSE);
-            self.phase_deadline = Some(Instant::now() + self.pause);
+        match attempt.as_mut().poll(cx) {
+            Poll::Pending => return false,
+            Poll::Ready(Ok(transport)) => self.connected(transport),
+            Poll::Ready(Err(error)) => self.failed(&error),
         }
-    }
-
-    /// Begins a connection, if one is needed; whether it did.
-    fn poll_waiting(&mut self) -> bool {
-        if self.phase_deadline.is_some() {
-            return false;
-        }
-        let mut state = self.shared.lock();
-        if !state.is_wanted && !state.machine.has_queued() {
-            return false;
-        }
-        let status = std::mem::replace(&mut state.status, Status::Connecting);
-        drop(state);
-        drop(status);
-        self.phase_deadline = Some(Instant::now() + self.connect_timeout);
-        self.phase = Phase::Connecting(self.connector.attempt());
         true
     }
 
     fn connected(&mut self, transport: Transport) {
+        self.attempt = None;
         let mut state = self.shared.lock();
-        state.machine.connected();
-        state.link = Link::Idle(transport.direct_writer());
+        let id = state.machine.connected(Instant::now().into_std());
+        let link = Link::Idle(transport.direct_writer());
+        let before = std::mem::replace(&mut state.link, link);
         drop(state);
-        self.phase = Phase::Connected(Box::new(Connected::new(transport, self.max_message_size)));
+        drop(before);
+        self.connections.push(Connected::new(id, transport, self.config.max_message_size));
     }
 
-    /// Moves bytes until there is nothing to move.
-    ///
-    /// # Errors
-    ///
-    /// Why the connection is over.
-    fn poll_connected(&mut self, cx: &mut Context<'_>) -> Result<(), Error> {
-        let Phase::Connected(connected) = &mut self.phase else {
-            return Ok(());
-        };
+    /// The attempt to connect failed.
+    fn failed(&mut self, error: &Error) {
+        self.attempt = None;
+        let outlook = self.connector.outlook();
+        let now = Instant::now().into_std();
+        let woken = &mut self.aside.woken;
+        let mut state = self.shared.lock();
+        state.machine.failed(error, outlook, now, |waiter, error| {
+            woken.extend(waiter.settle(Err(error)));
+        });
+        drop(state);
+        self.aside.settle();
+        self.note_failure(error);
+    }
+
+    /// A connection is over.
+    fn lost(&mut self, index: usize, ended: &Ended) {
+        let connected = self.connections.swap_remove(index);
+        let id = connected.id();
+        let now = Instant::now().into_std();
+        let woken = &mut self.aside.woken;
+        let mut state = self.shared.lock();
+        let was_active = state.machine.active() == Some(id);
+        let written = connected.written(&mut state);
+        let remains =
+            state.machine.lost(id, &ended.error, written, ended.outlook, now, |waiter, error| {
+                woken.extend(waiter.settle(Err(error)));
+            });
+        let link = was_active.then(|| std::mem::replace(&mut state.link, Link::Down));
+        drop(state);
+        drop((remains, link, connected));
+        self.aside.settle();
+        self.note_failure(&ended.error);
+    }
+
+    fn note_failure(&mut self, error: &Error) {
+        self.status.failures += 1;
+        self.status.error = Some(error.clone());
+    }
+
+    /// Moves bytes until there is nothing to move; whether a connection ended.
+    fn poll_connections(&mut self, cx: &mut Context<'_>) -> bool {
+        let mut has_changed = false;
+        let mut index = 0;
+        while index < self.connections.len() {
+            match self.poll_connection(index, cx) {
+                Ok(()) => index += 1,
+                Err(ended) => {
+                    self.lost(index, &ended);
+                    has_changed = true;
+                }
+            }
+        }
+        if self.connections.len() > 1 {
+            // An answer on one may have let a call go out on another.
+            for connected in &mut self.connections {
+                connected.poll_flush(cx, &self.shared, &mut self.aside);
+            }
+            self.aside.settle();
+        }
+        has_changed
+    }
+
+    fn poll_connection(&mut self, index: usize, cx: &mut Context<'_>) -> Result<(), Ended> {
+        let connected = &mut self.connections[index];
         connected.begin_turn();
         for _ in 0..READS_PER_TURN {
             let read = connected.poll_input(cx, &self.shared, &mut self.aside)?;
             connected.poll_flush(cx, &self.shared, &mut self.aside);
             self.aside.settle();
-            if connected.broken().is_some() {
-                self.phase_deadline.get_or_insert_with(|| Instant::now() + LINGER);
-            } else if self.phase_deadline.is_some() && self.shared.lock().machine.is_open() {
-                self.phase_deadline = None;
-            }
+            connected.linger_if_broken(LINGER);
             if let Read::Empty = read {
                 return Ok(());
             }
@@ -197,108 +227,113 @@ impl Driver {
         Ok(())
     }
 
-    /// Ends what is due, and sets the timer for what is due next.
-    ///
-    /// # Errors
-    ///
-    /// Why the phase is over, where it took too long.
-    fn poll_timer(&mut self, cx: &mut Context<'_>) -> Result<(), Error> {
+    /// Ends what is due, and sets the timer for what is due next; whether anything was.
+    fn poll_timer(&mut self, cx: &mut Context<'_>) -> bool {
+        let mut state = self.shared.lock();
+        let machine = state.machine.next_deadline().map(Instant::from_std);
+        let given_up = self.connections.iter().filter_map(Connected::given_up_at);
+        let next = machine.into_iter().chain(given_up).min();
+        state.sleeping_until = next.map(Instant::into_std);
+        drop(state);
+        if self.timer.poll(next, cx).is_pending() {
+            return false;
+        }
+        self.expire(Instant::now());
+        true
+    }
+
+    fn expire(&mut self, now: Instant) {
         loop {
-            let mut state = self.shared.lock();
-            let next = state.machine.next_deadline().map(Instant::from_std);
-            let next = next.into_iter().chain(self.phase_deadline).min();
-            state.sleeping_until = next.map(Instant::into_std);
-            drop(state);
-            if self.timer.poll(next, cx).is_pending() {
-                return Ok(());
+            let woken = &mut self.aside.woken;
+            let overdue = self.shared.lock().machine.expire(now.into_std(), |waiter, error| {
+                woken.extend(waiter.settle(Err(error)));
+            });
+            self.aside.settle();
+            match overdue {
+                None => break,
+                Some(Overdue::Attempt) => self.failed(&self.too_late()),
+                Some(Overdue::Connection(id, late)) => {
+                    let error = match late {
+                        Late::Hello => self.too_late(),
+                        Late::Silent => self.silent(),
+                    };
+                    self.lost(self.index(id), &Ended::from(error));
+                }
             }
-            self.expire(Instant::now())?;
+        }
+        let is_over = |connected: &Connected| connected.given_up_at().is_some_and(|at| at <= now);
+        while let Some(index) = self.connections.iter().position(is_over) {
+            let broken = self.connections[index].broken().cloned();
+            let error = broken.unwrap_or_else(|| Error::unavailable("the connection was lost"));
+            self.lost(index, &Ended::from(error));
         }
     }
 
-    fn expire(&mut self, now: Instant) -> Result<(), Error> {
-        let woken = &mut self.aside.woken;
-        let mut state = self.shared.lock();
-        state
-            .machine
-            .expire(now.into_std(), |waiter, error| woken.extend(waiter.settle(Err(error))));
-        let has_output = state.machine.output().has_remaining();
-        drop(state);
-        self.aside.settle();
-        let is_over = self.phase_deadline.is_some_and(|deadline| deadline <= now);
-        if is_over {
-            self.phase_deadline = None;
-        }
-        if has_output || is_over {
-            // The cancels go out, and the next phase begins, with the next turn.
-            self.shared.wake();
-        }
-        match &self.phase {
-            Phase::Connecting(_) if is_over => Err(self.too_late()),
-            Phase::Connected(connected) if is_over => {
-                Err(connected.broken().cloned().unwrap_or_else(|| self.too_late()))
-            }
-            Phase::Waiting | Phase::Connecting(_) | Phase::Connected(_) | Phase::Closing(_) => {
-                Ok(())
-            }
-        }
+    fn index(&self, id: LinkId) -> usize {
+        let index = self.connections.iter().position(|connected| connected.id() == id);
+        index.expect("the machine's connections are those of the task")
     }
 
     fn too_late(&self) -> Error {
         let target = match &self.connector {
-            Connector::Address(address) => format!(" to {address}"),
+            Connector::Address(address, _) => format!(" to {address}"),
             Connector::Nowhere(_) | Connector::Once(_) => String::new(),
         };
         Error::unavailable(format!(
             "no connection{target} within {:?}; raise it with `connect_timeout` on the channel's builder",
-            self.connect_timeout
+            self.config.connect_timeout
         ))
     }
 
-    fn poll_phase(&mut self, cx: &mut Context<'_>) -> Result<(), Error> {
-        loop {
-            match &mut self.phase {
-                Phase::Waiting => {
-                    if !self.poll_waiting() {
-                        return Ok(());
-                    }
-                }
-                Phase::Connecting(attempt) => match attempt.as_mut().poll(cx) {
-                    Poll::Pending => return Ok(()),
-                    Poll::Ready(Ok(transport)) => self.connected(transport),
-                    Poll::Ready(Err(error)) => return Err(error),
-                },
-                Phase::Connected(_) => return self.poll_connected(cx),
-                Phase::Closing(_) => return Ok(()),
-            }
+    fn silent(&self) -> Error {
+        Error::unavailable(format!(
+            "the connection was lost: the server was silent for {:?}, and for {:?} more when it was asked whether it is there; `keepalive_idle` and `keepalive_timeout` on the channel's builder set these",
+            self.config.keepalive_idle, self.config.keepalive_timeout
+        ))
+    }
+
+    /// Tells who watches how far the connection is.
+    fn publish(&mut self) {
+        let state = ChannelState::from(self.shared.lock().machine.phase());
+        if state == ChannelState::Ready && self.status.state != ChannelState::Ready {
+            self.status.error = None;
+        }
+        let before = self.shared.status.borrow();
+        let is_known = before.state == state && before.failures == self.status.failures;
+        drop(before);
+        self.status.state = state;
+        if !is_known {
+            self.shared.status.send_replace(self.status.clone());
         }
     }
 
     /// No handle and no call is left: sends what was written, and ends.
     fn poll_abandoned(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if let Phase::Closing(closing) = &mut self.phase {
+        if let Some(closing) = &mut self.closing {
             return closing.as_mut().poll(cx);
         }
-        let Phase::Connected(connected) = std::mem::replace(&mut self.phase, Phase::Waiting) else {
-            return Poll::Ready(());
-        };
-        let mut state = self.shared.lock();
-        // A socket that is closed with unread bytes, such as the server's hello, takes what was sent before with it.
-        let owes_nothing = state.machine.is_open() && state.machine.in_flight() == 0;
-        let rest = state.machine.output().take_unsent();
-        let link = std::mem::replace(&mut state.link, Link::Down);
-        drop(state);
-        drop(link);
-        if owes_nothing && !rest.has_remaining() && !connected.is_writing() {
+        let mut farewells = Vec::new();
+        for connected in self.connections.drain(..) {
+            let id = connected.id();
+            let mut state = self.shared.lock();
+            // A socket that is closed with unread bytes, such as the server's hello, takes what was sent before with it.
+            let owes_nothing = state.machine.is_open(id) && state.machine.in_flight(id) == 0;
+            let rest = state.machine.output(id).take_unsent();
+            let link = std::mem::replace(&mut state.link, Link::Down);
+            drop(state);
+            drop(link);
+            if !owes_nothing || rest.has_remaining() || connected.is_writing() {
+                farewells.push(connected.close(rest));
+            }
+        }
+        if farewells.is_empty() {
             return Poll::Ready(());
         }
-        let mut closing: Pin<Box<dyn Future<Output = ()> + Send>> = Box::pin(async move {
+        let closing = self.closing.insert(Box::pin(async move {
             // A server that does not close on its side in time is not waited for.
-            let _ = tokio::time::timeout(LINGER, connected.close(rest)).await;
-        });
-        let closed = closing.as_mut().poll(cx);
-        self.phase = Phase::Closing(closing);
-        closed
+            let _ = tokio::time::timeout(LINGER, join_all(farewells)).await;
+        }));
+        closing.as_mut().poll(cx)
     }
 }
 
@@ -316,22 +351,34 @@ impl Future for Driver {
             ready!(this.poll_abandoned(cx));
             return Poll::Ready(());
         }
-        // Each round ends one connection, and a further one begins only if somebody waits for it.
+        // Each round ends something, and what begins anew after a failure does so after a pause.
         loop {
-            match this.poll_phase(cx).and_then(|()| this.poll_timer(cx)) {
-                Ok(()) => return Poll::Pending,
-                Err(error) => this.lost(&error),
+            let mut has_changed = this.poll_attempt(cx);
+            has_changed |= this.poll_connections(cx);
+            has_changed |= this.poll_timer(cx);
+            if !has_changed {
+                break;
             }
         }
+        this.publish();
+        Poll::Pending
     }
 }
 
 impl Drop for Driver {
     fn drop(&mut self) {
         let error = Error::unavailable("the channel's task ended, with its runtime or by a panic");
-        self.shared.lock().ended = Some(error.clone().not_started(true));
-        self.lost(&error);
-        // Calls that waited for the next connection have been left: there will be none.
-        self.lost(&error);
+        let woken = &mut self.aside.woken;
+        let mut state = self.shared.lock();
+        state.ended = Some(error.clone().not_started(true));
+        let remains =
+            state.machine.end(&error, |waiter, error| woken.extend(waiter.settle(Err(error))));
+        let link = std::mem::replace(&mut state.link, Link::Down);
+        drop(state);
+        drop((remains, link));
+        self.aside.settle();
+        self.status.state = ChannelState::Closed;
+        self.status.error = Some(error);
+        self.shared.status.send_replace(self.status.clone());
     }
 }

@@ -2,15 +2,19 @@
 //!
 //! Users reach it through the facade, `rpc`. The way of a call through the files: a stub encodes its arguments into what `channel` prepares; `call` is
 //! the future, which hands itself to `shared` at its first poll; `driver` is the channel's task, which connects; `connected` sends and hands out
-//! answers; `transport` is what it writes to.
+//! answers; `transport` is what it writes to. `builder` has the options, `state` is for who watches.
 
+mod builder;
 mod call;
 mod channel;
 mod connected;
 mod driver;
 mod shared;
+mod state;
 mod timer;
 mod transport;
 
+pub use builder::ChannelBuilder;
 pub use call::{Call, Prepared};
-pub use channel::{Channel, ChannelBuilder};
+pub use channel::Channel;
+pub use state::{ChannelState, StateWatch};

@@ -4,8 +4,9 @@
 //! waits, and no user's code runs under it: no waker is woken, cloned or dropped there, and nothing that could have a
 //! user's destructor.
 //!
-//! Who may write is a state, never inferred: [`Link::Idle`] means that every unsent byte is in the machine's output, so whoever
-//! holds the lock may send from its front; [`Link::Writing`] means that the task holds bytes that go first.
+//! Who may write to the connection that takes new calls is a state, never inferred: [`Link::Idle`] means that every unsent byte is
+//! in the machine's output, so whoever holds the lock may send from its front; [`Link::Writing`] means that the task holds
+//! bytes that go first. A connection that goes away is written to by the task alone.
 
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},
@@ -17,11 +18,12 @@ use bytes::Buf;
 use futures_util::task::AtomicWaker;
 use rpc_core::{
     Error,
-    connection::client::{CallRef, Connection, Outgoing, Transmitted},
+    connection::client::{CallRef, Channel, Outgoing, Transmitted},
     payload::Payload,
 };
+use tokio::sync::watch;
 
-use crate::transport::DirectWriter;
+use crate::{state::Status, transport::DirectWriter};
 
 /// What the machine keeps for each caller.
 #[derive(Debug, Default)]
@@ -38,9 +40,9 @@ impl Waiter {
     }
 }
 
-/// Who may write.
+/// Who may write to the connection that takes new calls.
 pub(crate) enum Link {
-    /// There is no connection.
+    /// There is none.
     Down,
     /// Whoever holds the lock, if the transport lets it.
     Idle(Option<DirectWriter>),
@@ -48,27 +50,9 @@ pub(crate) enum Link {
     Writing(Option<DirectWriter>),
 }
 
-/// How far the connection is, for who waits for it.
-#[derive(Clone, Debug)]
-pub(crate) enum Status {
-    /// There is none, and nobody asked for one.
-    Idle,
-    /// One is being made.
-    Connecting,
-    /// The server has introduced itself.
-    Open,
-    /// The last attempt failed, or the last connection was lost.
-    Failed(Error),
-}
-
 pub(crate) struct State {
-    pub(crate) machine: Connection<Waiter>,
+    pub(crate) machine: Channel<Waiter>,
     pub(crate) link: Link,
-    pub(crate) status: Status,
-    /// Who waits for the status to change.
-    pub(crate) watchers: Vec<Waker>,
-    /// Somebody wants a connection, whether or not there is a call.
-    pub(crate) is_wanted: bool,
     /// No handle and no call is left.
     pub(crate) is_abandoned: bool,
     /// Until when the task sleeps.
@@ -86,16 +70,15 @@ pub(crate) struct State {
 pub(crate) struct Shared {
     state: Mutex<State>,
     task: AtomicWaker,
+    /// How far the connection is, for who watches it.
+    pub(crate) status: watch::Sender<Status>,
 }
 
 impl Shared {
-    pub(crate) fn new(machine: Connection<Waiter>) -> Self {
+    pub(crate) fn new(machine: Channel<Waiter>) -> Self {
         let state = State {
             machine,
             link: Link::Down,
-            status: Status::Idle,
-            watchers: Vec::new(),
-            is_wanted: false,
             is_abandoned: false,
             sleeping_until: None,
             batch: 0,
@@ -103,7 +86,11 @@ impl Shared {
             is_woken: false,
             ended: None,
         };
-        Self { state: Mutex::new(state), task: AtomicWaker::new() }
+        Self {
+            state: Mutex::new(state),
+            task: AtomicWaker::new(),
+            status: watch::Sender::new(Status::default()),
+        }
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
@@ -118,6 +105,12 @@ impl Shared {
     /// Wakes the channel's task.
     pub(crate) fn wake(&self) {
         self.task.wake();
+    }
+
+    /// Asks for a connection, whether or not there is a call.
+    pub(crate) fn want_connection(&self) {
+        self.lock().machine.want_connection();
+        self.wake();
     }
 
     /// Hands a call in, and sends it if it is its turn. The answer to it wakes `waker`.
@@ -146,7 +139,7 @@ impl Shared {
                 Error::deadline_exceeded("the deadline had passed before the call was sent");
             Err((error.not_started(true), waiter))
         } else {
-            state.machine.submit(outgoing, Some(deadline), waiter)
+            state.machine.submit(outgoing, Some(deadline), waiter, now)
         };
         let call = match submitted {
             Ok(call) => call,
@@ -209,9 +202,12 @@ impl Shared {
     /// The caller of a call that was submitted lost interest.
     pub(crate) fn cancel(&self, call: CallRef) {
         let mut guard = self.lock();
+        let carrier = guard.machine.carrier(call);
         let remains = guard.machine.cancel(call);
         guard.write_directly();
-        let wakes_task = guard.wakes_task();
+        // A connection that goes away is the task's alone.
+        let is_elsewhere = carrier.is_some() && carrier != guard.machine.active();
+        let wakes_task = guard.wakes_task() || is_elsewhere;
         drop(guard);
         drop(remains);
         if wakes_task {
@@ -235,13 +231,13 @@ impl State {
 
     /// Sends the output at once, for a caller that is alone: there is nobody to share a write with. Whether it tried.
     fn write_directly(&mut self) -> bool {
-        if self.machine.in_flight() > 1 || self.batch > 1 {
-            return false;
-        }
-        let Link::Idle(Some(writer)) = &self.link else {
+        let (Some(active), Link::Idle(Some(writer))) = (self.machine.active(), &self.link) else {
             return false;
         };
-        let output = self.machine.output();
+        if self.batch > 1 || self.machine.in_flight(active) > 1 {
+            return false;
+        }
+        let output = self.machine.output(active);
         // Segments are a user's, and may run code when they are dropped.
         if !output.has_remaining() || output.has_segments() {
             return false;
@@ -256,17 +252,16 @@ impl State {
         if self.is_woken {
             return false;
         }
-        let has_output =
-            matches!(self.link, Link::Idle(_)) && self.machine.output().has_remaining();
+        let has_output = match (self.machine.active(), &self.link) {
+            (Some(active), Link::Idle(_)) => self.machine.output(active).has_remaining(),
+            _ => false,
+        };
         let is_late = match (self.machine.next_deadline(), self.sleeping_until) {
             (Some(deadline), Some(sleeping_until)) => deadline < sleeping_until,
             (Some(_), None) => true,
             (None, _) => false,
         };
-        let wants_connection = matches!(self.link, Link::Down)
-            && matches!(self.status, Status::Idle | Status::Failed(_))
-            && (self.machine.has_queued() || self.is_wanted);
-        self.is_woken = has_output || is_late || wants_connection;
+        self.is_woken = has_output || is_late || self.machine.wants_connection();
         self.is_woken
     }
 }

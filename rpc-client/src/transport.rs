@@ -6,10 +6,12 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use bytes::{Buf, BytesMut};
 use rpc_core::{Address, Error, buffer::WriteBuffer, limits::IO_BUFFER};
+use socket2::{SockRef, TcpKeepalive};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpStream, UnixStream, tcp, unix},
@@ -20,6 +22,26 @@ use tokio_util::io::{poll_read_buf, poll_write_buf};
 pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+
+/// What is set on a TCP socket.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TcpOptions {
+    /// Frames are written whole: there is nothing to wait for.
+    pub(crate) nodelay: bool,
+    /// After how long a silence the system itself asks whether the peer's system is there.
+    pub(crate) keepalive: Option<Duration>,
+}
+
+impl TcpOptions {
+    fn apply(self, stream: &TcpStream) -> io::Result<()> {
+        stream.set_nodelay(self.nodelay)?;
+        if let Some(idle) = self.keepalive {
+            let keepalive = TcpKeepalive::new().with_time(idle).with_interval(idle);
+            SockRef::from(stream).set_tcp_keepalive(&keepalive)?;
+        }
+        Ok(())
+    }
+}
 
 /// An open connection, as its driver holds it.
 pub(crate) enum Transport {
@@ -53,11 +75,10 @@ impl DirectWriter {
 
 impl Transport {
     /// Connects to an address. A host's name is looked up anew each time.
-    pub(crate) async fn connect(address: &Address) -> Result<Self, Error> {
+    pub(crate) async fn connect(address: &Address, tcp: TcpOptions) -> Result<Self, Error> {
         let connected = match address {
             Address::Tcp(host) => TcpStream::connect(host).await.and_then(|stream| {
-                // Frames are written whole: there is nothing to wait for.
-                stream.set_nodelay(true)?;
+                tcp.apply(&stream)?;
                 let (read, write) = stream.into_split();
                 Ok(Self::Tcp(read, Arc::new(write)))
             }),

@@ -25,6 +25,8 @@ pub struct WriteBuffer {
     /// What is appended to, and how much of it is gone.
     tail: Vec<u8>,
     sent: usize,
+    /// Where the first byte stands among all that went this way.
+    position: u64,
 }
 
 impl WriteBuffer {
@@ -68,6 +70,23 @@ impl WriteBuffer {
     pub fn raw(&mut self, bytes: &[u8]) {
         self.begin_tail();
         self.tail.extend_from_slice(bytes);
+    }
+
+    /// Where the first byte that was not sent stands, among all that were written.
+    pub fn position(&self) -> u64 {
+        self.position
+    }
+
+    /// Where the next byte to be written will stand.
+    pub fn end(&self) -> u64 {
+        self.position + self.remaining() as u64
+    }
+
+    /// Moves everything into `other`, which is empty, and goes on behind it.
+    pub fn move_to(&mut self, other: &mut Self) {
+        debug_assert!(!other.has_remaining(), "what is replaced was sent");
+        std::mem::swap(self, other);
+        self.position = other.end();
     }
 
     /// Forgets what has not been sent, and returns it, to be dropped where the caller likes.
@@ -135,6 +154,7 @@ impl Buf for WriteBuffer {
     }
 
     fn advance(&mut self, mut count: usize) {
+        self.position += count as u64;
         while let Some(segment) = self.queue.front_mut() {
             let part = count.min(segment.len());
             segment.advance(part);

@@ -272,6 +272,14 @@ impl Error {
         self.0.application
     }
 
+    /// The same error in other words; for the runtime alone.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn with_message(mut self, message: impl Into<Cow<'static, str>>) -> Self {
+        self.0.message = message.into();
+        self
+    }
+
     /// Marks the call as certainly not started; for the runtime alone.
     #[doc(hidden)]
     #[must_use]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::{
-    limits::{ASSUMED_MESSAGE_SIZE, MAX_FRAME_SIZE},
+    limits::{ASSUMED_MESSAGE_SIZE, MAX_FRAME_SIZE, PING_INTERVAL},
     metadata::{from_micros, micros},
     msgpack::{self, Malformed, Reader},
     value::Structs,
@@ -14,6 +14,7 @@ mod key {
     pub(super) const MAX_MESSAGE_SIZE: u64 = 1;
     pub(super) const STRUCTS: u64 = 3;
     pub(super) const DEFAULT_TIMEOUT: u64 = 4;
+    pub(super) const PING_INTERVAL: u64 = 5;
 }
 
 /// What one side announces.
@@ -27,6 +28,8 @@ pub struct Hello {
     pub structs: Structs,
     /// The timeout of its calls that carry none.
     pub default_timeout: Option<Duration>,
+    /// The least time between the pings that it is sent.
+    pub ping_interval: Duration,
 }
 
 impl Default for Hello {
@@ -36,6 +39,7 @@ impl Default for Hello {
             max_message_size: ASSUMED_MESSAGE_SIZE,
             structs: Structs::Named,
             default_timeout: None,
+            ping_interval: PING_INTERVAL,
         }
     }
 }
@@ -60,6 +64,11 @@ impl Hello {
                 key::DEFAULT_TIMEOUT,
                 self.default_timeout.map_or(0, micros),
                 self.default_timeout.is_some(),
+            ),
+            (
+                key::PING_INTERVAL,
+                micros(self.ping_interval),
+                self.ping_interval != absent.ping_interval,
             ),
         ];
         let present = entries.iter().filter(|(.., present)| *present);
@@ -90,6 +99,7 @@ impl Hello {
                     let timeout = reader.unsigned()?;
                     hello.default_timeout = (timeout != 0).then(|| from_micros(timeout));
                 }
+                key::PING_INTERVAL => hello.ping_interval = from_micros(reader.unsigned()?),
                 _ => {
                     reader.skip()?;
                 }

@@ -12,6 +12,7 @@
 
 mod address;
 pub mod arguments;
+mod backoff;
 pub mod buffer;
 pub mod connection;
 pub mod context;
@@ -27,10 +28,12 @@ mod message;
 pub mod metadata;
 pub mod msgpack;
 pub mod payload;
+pub mod random;
 pub mod value;
 mod violation;
 
 pub use address::Address;
+pub use backoff::Backoff;
 pub use context::{Context, Peer};
 pub use dispatch::{Answer, Dispatcher, Request, Session};
 pub use error::{CallError, Code, Error, Origin};

@@ -7,6 +7,8 @@
 
 use std::time::Duration;
 
+use crate::Backoff;
+
 /// The largest message that an end accepts, in bytes of its frame's body: 16 MiB.
 ///
 /// Large enough for a batch of records. A connection holds one that is arriving, and those of its calls in flight: lower it
@@ -59,6 +61,34 @@ pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// The time a client spends on one attempt to connect: 10 s. Setter: `connect_timeout`.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How long a call may wait while there is no connection: 5 s. Setter: `wait_for_connection`.
+///
+/// Long enough for a server to start anew, short enough for a person who waits to learn that there is none.
+pub const WAIT_FOR_CONNECTION: Duration = Duration::from_secs(5);
+
+/// The pauses between attempts to connect: from 10 ms, doubling, to 5 s. Setter: `reconnect_backoff`.
+pub const RECONNECT_BACKOFF: Backoff =
+    Backoff::preset(Duration::from_millis(10), 2.0, Duration::from_secs(5));
+
+/// The pauses before a call is repeated: from 10 ms, doubling, to 1 s. Setter: `retry_backoff`.
+pub const RETRY_BACKOFF: Backoff =
+    Backoff::preset(Duration::from_millis(10), 2.0, Duration::from_secs(1));
+
+/// How often a call may be sent in all, where it may be repeated: 4 times. Setter: `max_attempts`.
+pub const MAX_ATTEMPTS: u32 = 4;
+
+/// Of a hundred calls of a channel so many may be repeated: 20. Setter: `retry_budget`.
+pub const RETRY_PERCENT: u32 = 20;
+
+/// So many calls a second may be repeated besides: 10. Setter: `retry_budget`.
+pub const RETRIES_PER_SECOND: u32 = 10;
+
+/// So many repetitions can be saved up: 1,000, about as many as are in flight when a connection is lost.
+pub const MAX_REPEATS: u64 = 1_000;
+
+/// The connections of one channel: 4. One takes new calls; the others go away, and have calls to finish.
+pub const MAX_LINKS: usize = 4;
+
 /// The deadline of a call that set none: 30 s. Setter: `timeout`, on the channel and on the call.
 pub const CALL_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -101,3 +131,17 @@ pub const MAX_POOLED_IO_BUFFER: usize = 64 << 10;
 /// Beyond it a buffer grows with what has really arrived, at most doubling, so the length that a peer
 /// announced never decides what is allocated.
 pub const READ_AHEAD: usize = 64 << 10;
+
+/// How long a peer may be silent before it is asked whether it is there: 20 s. Setter: `keepalive_idle`, on both builders.
+///
+/// Shorter than what firewalls and address translators commonly forget idle connections after.
+pub const KEEPALIVE_IDLE: Duration = Duration::from_secs(20);
+
+/// How long a peer may be silent after it was asked, before it counts as lost: 10 s. Setter: `keepalive_timeout`, on both builders.
+pub const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The least time between the pings of a peer: 1 s (PROTOCOL 8.2). Setter: `keepalive_floor`, on the server.
+pub const PING_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Pings, pongs and ignored messages that are taken at once, beyond one every [`PING_INTERVAL`]: 64 (PROTOCOL 8.3).
+pub const FREE_FRAMES: u32 = 64;

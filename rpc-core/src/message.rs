@@ -237,6 +237,13 @@ pub(crate) fn write_cancel(out: &mut Vec<u8>, id: u32) {
     msgpack::write_nil(out);
 }
 
+/// Appends a ping.
+pub(crate) fn write_ping(out: &mut Vec<u8>, token: u64) {
+    array(out, 3, kind::PING);
+    msgpack::write_uint(out, token);
+    msgpack::write_nil(out);
+}
+
 /// Appends a pong.
 pub(crate) fn write_pong(out: &mut Vec<u8>, token: u64) {
     array(out, 3, kind::PONG);

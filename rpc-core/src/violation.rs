@@ -1,8 +1,10 @@
 //! How a peer can break the protocol. A violation ends its connection; nothing else does.
 
+use std::time::Duration;
+
 use crate::{
     Error,
-    limits::{MAX_FRAME_SIZE, MAX_MESSAGE_SIZE},
+    limits::{FREE_FRAMES, MAX_FRAME_SIZE, MAX_MESSAGE_SIZE},
     msgpack::Malformed,
 };
 
@@ -93,6 +95,17 @@ pub enum Violation {
         /// The id.
         id: u32,
     },
+    /// More pings, pongs or ignored messages than are taken.
+    #[error(
+        "more than {FREE_FRAMES} pings, pongs or ignored messages at once, and more than one every {interval:?} (PROTOCOL 8.3)"
+    )]
+    Flood {
+        /// How often one more is taken.
+        interval: Duration,
+    },
+    /// More cancels than requests.
+    #[error("more cancels than requests (PROTOCOL 4.5)")]
+    TooManyCancels,
     /// A response to an id that is not outstanding.
     #[error("a response to id {id}, which is not outstanding (PROTOCOL 4.3)")]
     NotOutstanding {

@@ -30,7 +30,8 @@ async fn nobody_listens(network: Network) {
     let message = format!("cannot connect to {address}: ");
     assert!(error.message().starts_with(&message), "{error}");
     assert!(std::error::Error::source(&error).is_some());
-    let client = ProbeClient::new(Channel::builder(&address).connect_lazy());
+    let impatient = Channel::builder(&address).wait_for_connection(Duration::ZERO);
+    let client = ProbeClient::new(impatient.connect_lazy());
     for _ in 0..2 {
         let error = client.add(1, 2).await.expect_err("nobody listens");
         assert!(error.message().starts_with(&message), "{error}");
@@ -125,7 +126,8 @@ async fn a_lazy_channel_connects_when_it_can(network: Network) {
         std::fs::remove_file(path).expect("the socket was there");
     }
     let client = ProbeClient::new(Channel::builder(&address).connect_lazy());
-    client.add(1, 2).await.expect_err("nobody listens");
+    let brief = client.add(1, 2).timeout(Duration::from_millis(10));
+    brief.await.expect_err("nobody listens");
     let _served = Served::at(place, &address, |server| server).await;
     assert_eq!(client.add(1, 2).await.expect("somebody listens now"), 3);
 }

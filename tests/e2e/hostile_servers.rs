@@ -131,8 +131,9 @@ async fn a_server_that_sends_every_call_away_is_asked_ever_more_rarely(network: 
         loop {
             let mut wire = doorway.accept().await;
             if let Some(last_goodbye) = last_goodbye {
+                // A pause is shortened at random by up to its half.
                 let waited = last_goodbye.elapsed();
-                assert!(waited >= pause, "it came back after {waited:?}, not {pause:?}");
+                assert!(waited >= pause / 2, "it came back after {waited:?}, not {pause:?}");
                 pause *= 2;
             }
             wire.welcome().await;
@@ -151,8 +152,8 @@ async fn a_server_that_sends_every_call_away_is_asked_ever_more_rarely(network: 
         () = server => unreachable!("it serves for ever"),
     };
     assert!(error.is_timeout() && error.is_not_started(), "{error:?}");
-    // At once, and after 10, 20, 40, 80 and 160 ms; there is no time for 320 more.
-    assert!((2..=6).contains(&goodbyes), "{goodbyes} connections");
+    // At once, and after at least 5, 10, 20, 40, 80 and 160 ms; there is no time for 320 more.
+    assert!((2..=7).contains(&goodbyes), "{goodbyes} connections");
 }
 
 async fn an_end_inside_a_frame_is_said(network: Network) {

@@ -8,6 +8,8 @@
 //! * [`client::Connection`]: the calls of one channel, and the connection that carries them.
 
 pub mod client;
+mod flood;
+mod keepalive;
 pub mod server;
 #[cfg(test)]
 mod tests;

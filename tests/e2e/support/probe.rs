@@ -64,6 +64,9 @@ pub(crate) trait Probe {
     /// So many bytes.
     async fn filler(&self, size: usize) -> Bytes;
     async fn seen(&self, ctx: &Context) -> Seen;
+    /// Ends when the test releases the key, and may be called again.
+    #[rpc(idempotent)]
+    async fn find(&self, ctx: &Context, key: u32) -> Result<u32, rpc::Error>;
     /// Ends when the test releases the key.
     async fn hold(&self, key: u32) -> u32;
     #[rpc(spawn)]
@@ -254,6 +257,11 @@ impl Probe for Steward {
             time_left: time_left(ctx),
             attempt: ctx.attempt(),
         }
+    }
+
+    async fn find(&self, ctx: &Context, key: u32) -> Result<u32, rpc::Error> {
+        self.0.report(Event::Noted(format!("attempt {}", ctx.attempt())));
+        Ok(self.0.hold(key).await)
     }
 
     async fn hold(&self, key: u32) -> u32 {

@@ -18,6 +18,8 @@ pub(crate) enum Said {
     Request {
         id: u32,
         method: String,
+        /// Which attempt it says it is; 1 where it says nothing.
+        attempt: u64,
     },
     Notification {
         method: String,
@@ -36,6 +38,7 @@ pub(crate) enum Said {
         message: String,
         flags: u64,
     },
+    Ping(u64),
     Pong(u64),
     GoAway {
         accepted: u64,
@@ -100,7 +103,15 @@ impl Wire {
     /// Hears a request whose method is this, and returns its id.
     pub(crate) async fn hear_request(&mut self, wanted: &str) -> u32 {
         match self.hear().await {
-            Said::Request { id, method } if method == wanted => id,
+            Said::Request { id, method, .. } if method == wanted => id,
+            other => unreachable!("{other:?} is no request of {wanted}"),
+        }
+    }
+
+    /// Hears a request whose method is this, and returns its id and which attempt it says it is.
+    pub(crate) async fn hear_attempt(&mut self, wanted: &str) -> (u32, u64) {
+        match self.hear().await {
+            Said::Request { id, method, attempt } if method == wanted => (id, attempt),
             other => unreachable!("{other:?} is no request of {wanted}"),
         }
     }
@@ -132,7 +143,12 @@ fn parse(message: &[u8]) -> Result<Said, rpc_core::msgpack::Malformed> {
         reader.unsigned().map(|id| u32::try_from(id).expect("an id has 32 bits"))
     };
     Ok(match kind {
-        0 | 3 => Said::Request { id: id(&mut reader)?, method: reader.str()?.to_owned() },
+        0 => Said::Request { id: id(&mut reader)?, method: reader.str()?.to_owned(), attempt: 1 },
+        3 => Said::Request {
+            id: id(&mut reader)?,
+            method: reader.str()?.to_owned(),
+            attempt: attempt(&mut reader)?,
+        },
         1 => {
             let id = id(&mut reader)?;
             if reader.take_nil() {
@@ -143,6 +159,7 @@ fn parse(message: &[u8]) -> Result<Said, rpc_core::msgpack::Malformed> {
         }
         2 | 4 => Said::Notification { method: reader.str()?.to_owned() },
         6 => Said::Cancel { id: id(&mut reader)? },
+        11 => Said::Ping(reader.unsigned()?),
         12 => Said::Pong(reader.unsigned()?),
         13 => {
             let accepted = reader.unsigned()?;
@@ -160,6 +177,22 @@ fn error(reader: &mut Reader<'_>) -> Result<(u64, String, u64), rpc_core::msgpac
     let message = reader.str()?.to_owned();
     reader.skip()?;
     Ok((code, message, reader.unsigned()?))
+}
+
+/// The attempt that metadata speak of.
+fn attempt(reader: &mut Reader<'_>) -> Result<u64, rpc_core::msgpack::Malformed> {
+    let mut attempt = 1;
+    for _ in 0..reader.map_len()? {
+        if reader.at_str() {
+            reader.str()?;
+            reader.skip()?;
+        } else if reader.unsigned()? == 1 {
+            attempt = reader.unsigned()?;
+        } else {
+            reader.skip()?;
+        }
+    }
+    Ok(attempt)
 }
 
 /// A hello that accepts so many calls, and messages of 16 MiB.
@@ -238,6 +271,20 @@ pub(crate) fn refusal(id: u32, code: u64, text: &str, flags: u64) -> Vec<u8> {
     let mut message = vec![0x94, 1];
     write_uint(&mut message, u64::from(id));
     failure(&mut message, code, text, flags);
+    write_nil(&mut message);
+    message
+}
+
+/// A response with an error that asks to be asked again after so many microseconds.
+pub(crate) fn push_back(id: u32, code: u64, text: &str, flags: u64, micros: u64) -> Vec<u8> {
+    let mut message = vec![0x94, 1];
+    write_uint(&mut message, u64::from(id));
+    write_array_len(&mut message, 5);
+    write_uint(&mut message, code);
+    write_str(&mut message, text);
+    write_nil(&mut message);
+    write_uint(&mut message, flags);
+    write_uint(&mut message, micros);
     write_nil(&mut message);
     message
 }

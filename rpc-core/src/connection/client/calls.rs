@@ -3,23 +3,27 @@
 //! A slot has two sides, the caller and the wire, and is free when neither needs it:
 //!
 //! ```text
-//!          transmitted        answered, lost              taken
-//!  Queued ────────────▶ Sent ────────────────▶ Settled ─────────▶ free
-//!    │                   │ ╲ expired              ▲
-//!    │ expired,          │  ╲                     │ answered, lost
-//!    │ failed            │   ▼                    │
-//!    ╰──▶ Settled        │  Expired ──────────────╯
-//!                        │   │ taken
-//!                        ▼   ▼        answered, lost
-//!                dropped: Cancelled ────────────────▶ free
+//!    ╭──────────── resumed ──────────── Paused
+//!    ▼    transmitted         to be repeated ▲
+//!  Queued ────────────▶ Sent ────────────────╯
+//!    │ ▲ ╰── not started ╯ │ ╲ expired
+//!    │                     │  ▼        answered, lost
+//!    │ expired,   answered,│ Expired ───────────────╮
+//!    │ failed         lost │  │ taken               │
+//!    ╰─────────▶ Settled ◀─╯  │ ◀───────────────────╯
+//!                   │ taken   ▼        answered, lost
+//!                   ▼      Cancelled ────────────────▶ free
+//!                  free       ▲ dropped while Sent
 //! ```
 //!
-//! An id on the wire is a slot's number and its generation, which changes whenever the slot becomes free, so a late
-//! answer never reaches a call that it was not meant for (PROTOCOL 4.1). The queue is a list through the slots: leaving it
-//! costs the same from any place. Bound: [`MAX_CALLS_PER_CHANNEL`].
+//! A paused call expires or is dropped as a queued one does. An id on the wire is a slot's number and its generation, which
+//! changes whenever the slot becomes free, so a late answer never reaches a call that it was not meant for (PROTOCOL 4.1).
+//! The queue is a list through the slots, in the order in which the calls were made: leaving it costs the same from any place.
+//! Bound: [`MAX_CALLS_PER_CHANNEL`].
 
-use std::{sync::Arc, time::Instant};
+use std::{cmp::Reverse, sync::Arc, time::Instant};
 
+use super::link::LinkId;
 use crate::{Metadata, limits::MAX_CALLS_PER_CHANNEL, value::Encoder};
 
 const SLOT_BITS: u32 = 20;
@@ -39,6 +43,8 @@ pub struct Outgoing {
     pub metadata: Option<Arc<Metadata>>,
     /// Whether there will be no answer.
     pub oneway: bool,
+    /// Whether the call may be repeated when it is not known whether it ran.
+    pub idempotent: bool,
 }
 
 /// Where a call is; see the diagram of this file.
@@ -47,6 +53,7 @@ pub(super) enum Stage {
     Free,
     Queued,
     Sent,
+    Paused,
     Expired,
     Cancelled,
     Settled,
@@ -73,11 +80,25 @@ pub(super) struct Entry<W> {
     generation: u32,
     previous: u32,
     next: u32,
+    /// The place of the call among all that were made.
+    sequence: u64,
     pub(super) deadline: Option<Instant>,
-    /// The place of the call among all that its connection carried, from 1; 0 where it was not sent.
+    /// Queued: until when it waits for a connection where there is none. Paused: when it goes on.
+    pub(super) until: Option<Instant>,
+    /// The connection that carried it last.
+    pub(super) link: LinkId,
+    /// The place of the call among all that its connection carried, from 1.
     pub(super) ordinal: u64,
+    /// Where its frame begins among all the bytes of its connection.
+    pub(super) position: u64,
     /// Whether it was sent before the server's hello had come.
     pub(super) early: bool,
+    /// How often it was sent.
+    pub(super) attempt: u32,
+    /// How often it was repeated at the expense of the budget.
+    pub(super) repeats: u32,
+    /// Whether an earlier attempt may have run.
+    pub(super) may_have_run: bool,
     pub(super) outgoing: Outgoing,
     pub(super) waiter: W,
 }
@@ -91,6 +112,8 @@ pub(super) struct Calls<W> {
     tail: u32,
     /// Where the generations begin after the slab was emptied.
     generation: u32,
+    /// How many calls were made.
+    made: u64,
 }
 
 impl<W: Default> Calls<W> {
@@ -102,6 +125,7 @@ impl<W: Default> Calls<W> {
             head: NOWHERE,
             tail: NOWHERE,
             generation: 0,
+            made: 0,
         }
     }
 
@@ -122,9 +146,16 @@ impl<W: Default> Calls<W> {
                 generation: self.generation,
                 previous: NOWHERE,
                 next: NOWHERE,
+                sequence: 0,
                 deadline: None,
+                until: None,
+                link: LinkId::default(),
                 ordinal: 0,
+                position: 0,
                 early: false,
+                attempt: 0,
+                repeats: 0,
+                may_have_run: false,
                 outgoing: Outgoing::default(),
                 waiter: W::default(),
             });
@@ -136,8 +167,13 @@ impl<W: Default> Calls<W> {
         };
         let entry = &mut self.entries[slot as usize];
         entry.stage = Stage::Queued;
+        entry.sequence = self.made;
         entry.deadline = deadline;
-        entry.ordinal = 0;
+        entry.until = None;
+        entry.attempt = 0;
+        entry.repeats = 0;
+        entry.may_have_run = false;
+        self.made += 1;
         std::mem::swap(&mut entry.outgoing, outgoing);
         entry.waiter = waiter;
         let call = CallRef { slot, generation: entry.generation };
@@ -151,11 +187,12 @@ impl<W: Default> Calls<W> {
         self.entries[slot as usize].generation << SLOT_BITS | slot
     }
 
-    /// The slot of an outstanding call.
-    pub(super) fn outstanding(&self, id: u32) -> Option<u32> {
+    /// The slot of a call that is outstanding on this connection.
+    pub(super) fn outstanding(&self, link: LinkId, id: u32) -> Option<u32> {
         let slot = id & SLOT_MASK;
         let entry = self.entries.get(slot as usize)?;
-        (entry.generation == id >> SLOT_BITS && entry.stage.is_outstanding()).then_some(slot)
+        let is_its = entry.generation == id >> SLOT_BITS && entry.link == link;
+        (is_its && entry.stage.is_outstanding()).then_some(slot)
     }
 
     /// The slot of a call that its caller still holds.
@@ -203,14 +240,13 @@ impl<W: Default> Calls<W> {
         }
     }
 
-    /// Puts a call that was sent into the queue again: in front of the calls that were not sent, and behind those that
-    /// were sent before it.
+    /// Puts a call into the queue again, at its place in the order in which the calls were made.
     pub(super) fn requeue(&mut self, slot: u32) {
-        let ordinal = self.entries[slot as usize].ordinal;
+        let sequence = self.entries[slot as usize].sequence;
         let (mut previous, mut next) = (NOWHERE, self.head);
-        // Bounded by the calls that were in flight.
+        // Bounded by the calls that were made before it and are queued.
         while let Some(entry) = self.entries.get(next as usize)
-            && (1..ordinal).contains(&entry.ordinal)
+            && entry.sequence < sequence
         {
             (previous, next) = (next, entry.next);
         }
@@ -228,11 +264,16 @@ impl<W: Default> Calls<W> {
         }
     }
 
-    /// The connection whose calls were counted is gone.
-    pub(super) fn forget_ordinals(&mut self) {
-        for entry in &mut self.entries {
-            entry.ordinal = 0;
-        }
+    /// The slots that one of these stages holds, from the call that was made last to the first: each can then be requeued at the
+    /// front.
+    pub(super) fn newest_first(&self, chosen: impl Fn(&Entry<W>) -> bool) -> Vec<u32> {
+        let mut slots: Vec<(u64, u32)> = self
+            .iter()
+            .filter(|(_, entry)| chosen(entry))
+            .map(|(slot, entry)| (entry.sequence, slot))
+            .collect();
+        slots.sort_unstable_by_key(|(sequence, _)| Reverse(*sequence));
+        slots.into_iter().map(|(_, slot)| slot).collect()
     }
 
     /// Makes a slot free, and returns what it held, to be dropped where the caller likes.
@@ -262,7 +303,7 @@ impl<W: Default> Calls<W> {
         if self.live == 0 && self.entries.len() > KEPT_SLOTS {
             // Nothing is outstanding, so the ids may begin again. Empty slots own spare buffers at most.
             let generation = (self.generation + 1) & (u32::MAX >> SLOT_BITS);
-            *self = Self { generation, ..Self::new() };
+            *self = Self { generation, made: self.made, ..Self::new() };
         }
     }
 

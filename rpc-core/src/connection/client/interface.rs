@@ -2,17 +2,19 @@
 
 use std::time::Duration;
 
-use super::calls::Outgoing;
+use super::{
+    calls::Outgoing,
+    link::{Late, LinkId},
+};
 use crate::{
-    Error, Structs,
+    Backoff, Error, Structs,
     buffer::WriteBuffer,
-    limits::{ASSUMED_MESSAGE_SIZE, MAX_FRAME_SIZE},
+    limits::{self, ASSUMED_MESSAGE_SIZE, MAX_FRAME_SIZE, MAX_TIMEOUT},
     payload::Payload,
 };
 
 /// What the client's end is told once.
 #[derive(Clone, Copy, Debug)]
-#[non_exhaustive]
 pub struct Config {
     /// Bytes of the largest message that is accepted; at least 64 KiB (PROTOCOL 1.6).
     pub max_message_size: usize,
@@ -20,21 +22,73 @@ pub struct Config {
     pub default_timeout: Option<Duration>,
     /// How the server is to write structs.
     pub structs: Structs,
+    /// Unsent bytes above which calls wait for their turn.
+    pub write_high_water: usize,
+    /// How long one attempt to connect may take, up to the server's hello.
+    pub connect_timeout: Duration,
+    /// How long a call may wait while there is no connection. Zero: it fails with the first attempt that does.
+    pub wait_for_connection: Duration,
+    /// The pauses between attempts to connect.
+    pub reconnect_backoff: Backoff,
+    /// The pauses before a call is repeated.
+    pub retry_backoff: Backoff,
+    /// How often a call may be sent in all; at least once.
+    pub max_attempts: u32,
+    /// How many of a hundred calls may be repeated.
+    pub retry_percent: u32,
+    /// How many calls a second may be repeated besides.
+    pub retries_per_second: u32,
+    /// How long the server may be silent before it is asked whether it is there.
+    pub keepalive_idle: Duration,
+    /// How long it may be silent after that.
+    pub keepalive_timeout: Duration,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            max_message_size: limits::MAX_MESSAGE_SIZE,
+            default_timeout: Some(limits::CALL_TIMEOUT),
+            structs: Structs::Named,
+            write_high_water: limits::WRITE_HIGH_WATER,
+            connect_timeout: limits::CONNECT_TIMEOUT,
+            wait_for_connection: limits::WAIT_FOR_CONNECTION,
+            reconnect_backoff: limits::RECONNECT_BACKOFF,
+            retry_backoff: limits::RETRY_BACKOFF,
+            max_attempts: limits::MAX_ATTEMPTS,
+            retry_percent: limits::RETRY_PERCENT,
+            retries_per_second: limits::RETRIES_PER_SECOND,
+            keepalive_idle: limits::KEEPALIVE_IDLE,
+            keepalive_timeout: limits::KEEPALIVE_TIMEOUT,
+        }
+    }
 }
 
 impl Config {
-    /// A configuration; a size outside of what the protocol allows is brought to its nearest bound.
-    pub fn new(
-        max_message_size: usize,
-        default_timeout: Option<Duration>,
-        structs: Structs,
-    ) -> Self {
-        Self {
-            max_message_size: max_message_size.clamp(ASSUMED_MESSAGE_SIZE, MAX_FRAME_SIZE),
-            default_timeout,
-            structs,
-        }
+    /// The same, with what is outside of what the protocol allows brought to its nearest bound.
+    #[must_use]
+    pub fn clamped(mut self) -> Self {
+        self.max_message_size = self.max_message_size.clamp(ASSUMED_MESSAGE_SIZE, MAX_FRAME_SIZE);
+        self.default_timeout = self.default_timeout.map(|timeout| timeout.min(MAX_TIMEOUT));
+        self.connect_timeout = self.connect_timeout.min(MAX_TIMEOUT);
+        self.wait_for_connection = self.wait_for_connection.min(MAX_TIMEOUT);
+        self.max_attempts = self.max_attempts.max(1);
+        self.write_high_water = self.write_high_water.max(1);
+        self
     }
+}
+
+/// How far a channel is with its connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// There is none, and nobody asked for one.
+    Idle,
+    /// One is being made.
+    Connecting,
+    /// The server has introduced itself, and takes calls.
+    Ready,
+    /// The last attempt failed, and the next one waits.
+    Pausing,
 }
 
 /// What a received frame asks of the driver.
@@ -42,7 +96,7 @@ impl Config {
 pub enum Event<'a, W> {
     /// Nothing.
     None,
-    /// A call ended; its caller takes the outcome and [`release`](super::Connection::release)s the slot.
+    /// A call ended; its caller takes the outcome and [`release`](super::Channel::release)s the slot.
     Answered(&'a mut W, Result<Payload, Error>),
     /// A call ended whose caller is gone; drop what is left of it outside of any lock.
     Gone(Outgoing, W),
@@ -59,6 +113,24 @@ pub enum Transmitted<'a, W> {
     Notification(&'a mut W),
     /// It cannot be sent.
     Refused(&'a mut W, Error),
+}
+
+/// What took too long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Overdue {
+    /// The attempt to connect: drop it, and say that it [`failed`](super::Channel::failed).
+    Attempt,
+    /// The server on this connection: drop it, and say that it is [`lost`](super::Channel::lost).
+    Connection(LinkId, Late),
+}
+
+/// Whether a failure to connect would only repeat itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outlook {
+    /// The next attempt may succeed.
+    Open,
+    /// It would fail for the same reason: whoever waits is told at once.
+    Hopeless,
 }
 
 /// What a lost connection leaves, to be dropped outside of any lock.

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Buf;
 
-use super::{CallRef, Config, Connection, Event, Outgoing, Transmitted};
+use super::{CallRef, Channel as Machine, Config, Event, LinkId, Outgoing, Outlook, Transmitted};
 use crate::{
     Code, Error, Structs,
     frame::Frame,
@@ -17,14 +17,21 @@ use crate::{
 type Waiter = Option<String>;
 
 struct Channel {
-    machine: Connection<Waiter>,
+    machine: Machine<Waiter>,
+    link: LinkId,
     now: Instant,
 }
 
 impl Channel {
     fn closed() -> Self {
-        let config = Config::new(ASSUMED_MESSAGE_SIZE, None, Structs::Named);
-        Self { machine: Connection::new(config), now: Instant::now() }
+        Self::with(Config::default())
+    }
+
+    fn with(config: Config) -> Self {
+        let config =
+            Config { max_message_size: ASSUMED_MESSAGE_SIZE, default_timeout: None, ..config };
+        let machine = Machine::new(config, 1);
+        Self { machine, link: LinkId::default(), now: Instant::now() }
     }
 
     fn open(max_calls: u8) -> Self {
@@ -34,7 +41,7 @@ impl Channel {
     }
 
     fn connect(&mut self, max_calls: u8) {
-        self.machine.connected();
+        self.link = self.machine.connected(self.now);
         self.receive(&[0x92, 14, 0x81, 0, max_calls]);
         self.written();
     }
@@ -43,7 +50,7 @@ impl Channel {
         let mut outgoing = Outgoing { method: "m", ..Outgoing::default() };
         msgpack::write_array_len(outgoing.arguments.buffer(), 0);
         let deadline = timeout.map(|timeout| self.now + timeout);
-        self.machine.submit(&mut outgoing, deadline, None).expect("there is room")
+        self.machine.submit(&mut outgoing, deadline, None, self.now).expect("there is room")
     }
 
     fn transmit(&mut self) {
@@ -67,7 +74,7 @@ impl Channel {
     /// Takes one message; says whether it freed a slot whose caller was gone.
     fn receive(&mut self, message: &[u8]) -> bool {
         let mut frame = Frame::Whole(Body::Small(message.to_vec()));
-        match self.machine.receive(&mut frame).expect("no violation") {
+        match self.machine.receive(self.link, &mut frame, self.now).expect("no violation") {
             Event::None | Event::GoAway(_) => false,
             Event::Answered(waiter, Ok(_)) => {
                 assert!(waiter.replace("ok".to_owned()).is_none());
@@ -87,12 +94,16 @@ impl Channel {
 
     fn expire(&mut self, after: Duration) {
         self.now += after;
-        self.machine.expire(self.now, |waiter, error| settle(waiter, &error));
+        let overdue = self.machine.expire(self.now, |waiter, error| settle(waiter, &error));
+        assert_eq!(overdue, None);
     }
 
     fn lose(&mut self) -> usize {
         let error = Error::unavailable("lost");
-        self.machine.lost(&error, |waiter, error| settle(waiter, &error)).calls.len()
+        let (link, now, machine) = (self.link, self.now, &mut self.machine);
+        let written = machine.output(link).position();
+        let settled = |waiter: &mut Waiter, error| settle(waiter, &error);
+        machine.lost(link, &error, written, Outlook::Open, now, settled).calls.len()
     }
 
     /// The caller has taken its outcome.
@@ -106,7 +117,7 @@ impl Channel {
     }
 
     fn written(&mut self) -> Vec<u8> {
-        let output = self.machine.output();
+        let output = self.machine.output(self.link);
         output.copy_to_bytes(output.remaining()).to_vec()
     }
 
@@ -164,10 +175,10 @@ fn queued_then_connecting_failed() {
 fn sent_then_answered() {
     let mut channel = Channel::open(9);
     let (call, id) = channel.sent(None);
-    assert_eq!(channel.machine.in_flight(), 1);
+    assert_eq!(channel.machine.in_flight(channel.link), 1);
     channel.receive(&[0x94, 1, id, 0xc0, 0xc0]);
     assert_eq!(channel.outcome(call).as_deref(), Some("ok"));
-    assert_eq!((channel.machine.in_flight(), channel.machine.len()), (0, 1));
+    assert_eq!((channel.machine.in_flight(channel.link), channel.machine.len()), (0, 1));
     channel.release(call);
     assert!(channel.machine.is_empty());
 }
@@ -188,11 +199,11 @@ fn sent_then_cancelled_then_answered() {
     let (call, id) = channel.sent(None);
     assert!(channel.machine.cancel(call).is_none(), "the slot is held until the answer");
     assert_eq!(channel.written(), [0, 0, 0, 4, 0x93, 6, id, 0xc0]);
-    assert_eq!((channel.machine.in_flight(), channel.machine.len()), (1, 1));
+    assert_eq!((channel.machine.in_flight(channel.link), channel.machine.len()), (1, 1));
     let next = channel.sent(None);
     assert_ne!(next.1, id);
     assert!(channel.receive(&[0x94, 1, id, 0x94, 1, 0xa0, 0xc0, 0, 0xc0]));
-    assert_eq!((channel.machine.in_flight(), channel.machine.len()), (1, 1));
+    assert_eq!((channel.machine.in_flight(channel.link), channel.machine.len()), (1, 1));
 }
 
 #[test]
@@ -216,7 +227,7 @@ fn sent_then_expired_then_taken_then_answered() {
     channel.expire(SOON);
     assert!(channel.written().is_empty(), "it expires once");
     assert!(channel.receive(&[0x94, 1, id, 0xc0, 0xc0]));
-    assert_eq!((channel.machine.in_flight(), channel.machine.len()), (0, 0));
+    assert_eq!((channel.machine.in_flight(channel.link), channel.machine.len()), (0, 0));
 }
 
 #[test]
@@ -269,7 +280,7 @@ fn a_deadline_that_did_not_pass_keeps_the_timer() {
 fn what_was_refused_early_is_sent_again_in_its_order() {
     // PROTOCOL 1.6: the server accepts one call, and the client could not know.
     let mut channel = Channel::closed();
-    channel.machine.connected();
+    channel.link = channel.machine.connected(channel.now);
     channel.written();
     for _ in 0..4 {
         channel.submit(None);
@@ -281,7 +292,7 @@ fn what_was_refused_early_is_sent_again_in_its_order() {
     for id in [1, 2, 3] {
         channel.refuse(id, Code::ResourceExhausted);
     }
-    assert_eq!(channel.machine.in_flight(), 1);
+    assert_eq!(channel.machine.in_flight(channel.link), 1);
     for id in 0..4 {
         assert!(channel.transmitted().is_empty());
         channel.receive(&[0x94, 1, id, 0xc0, 0xc0]);
@@ -303,7 +314,7 @@ fn what_was_refused_with_knowledge_is_not_sent_again() {
 #[test]
 fn what_was_refused_twice_is_not_sent_again() {
     let mut channel = Channel::closed();
-    channel.machine.connected();
+    channel.link = channel.machine.connected(channel.now);
     channel.written();
     let (call, id) = channel.sent(None);
     channel.receive(&[0x92, 14, 0x81, 0, 9]);
@@ -316,7 +327,7 @@ fn what_was_refused_twice_is_not_sent_again() {
 #[test]
 fn what_was_cancelled_is_not_sent_again() {
     let mut channel = Channel::closed();
-    channel.machine.connected();
+    channel.link = channel.machine.connected(channel.now);
     channel.written();
     let (call, id) = channel.sent(None);
     channel.receive(&[0x92, 14, 0x81, 0, 9]);
@@ -359,9 +370,9 @@ fn what_a_leaving_server_refused_goes_to_the_next_one() {
     let mut channel = Channel::open(9);
     let (call, id) = channel.sent(None);
     channel.receive(&[0x94, 13, 0, 0xc0, 0xc0]);
-    assert!(!channel.machine.is_finished());
+    assert!(!channel.machine.is_finished(channel.link));
     channel.refuse(id, Code::Unavailable);
-    assert!(channel.machine.is_finished() && channel.machine.has_queued());
+    assert!(channel.machine.is_finished(channel.link) && channel.machine.has_queued());
     channel.lose();
     assert_eq!(channel.outcome(call), None);
     channel.connect(9);
@@ -382,30 +393,30 @@ fn one_way_calls_end_when_they_are_written() {
     channel.machine.calls.entry(call.slot).outgoing.oneway = true;
     channel.transmit();
     assert_eq!(channel.outcome(call).as_deref(), Some("ok"));
-    assert_eq!(channel.machine.in_flight(), 0);
+    assert_eq!(channel.machine.in_flight(channel.link), 0);
 }
 
 #[test]
 fn nothing_is_sent_above_high_water() {
     let mut channel = Channel::open(9);
-    channel.machine.output().raw(&vec![0; WRITE_HIGH_WATER - 1]);
+    channel.machine.output(channel.link).raw(&vec![0; WRITE_HIGH_WATER - 1]);
     channel.submit(None);
     channel.submit(None);
     channel.transmit();
-    assert_eq!(channel.machine.in_flight(), 1);
+    assert_eq!(channel.machine.in_flight(channel.link), 1);
     channel.written();
     channel.transmit();
-    assert_eq!(channel.machine.in_flight(), 2);
+    assert_eq!(channel.machine.in_flight(channel.link), 2);
 }
 
 #[test]
 fn a_full_channel_gives_the_call_back() {
     let mut channel = Channel::closed();
     for _ in 0..crate::limits::MAX_CALLS_PER_CHANNEL {
-        assert!(channel.machine.submit(&mut Outgoing::default(), None, None).is_ok());
+        assert!(channel.machine.submit(&mut Outgoing::default(), None, None, channel.now).is_ok());
     }
     let mut outgoing = Outgoing { method: "again", ..Outgoing::default() };
-    let refused = channel.machine.submit(&mut outgoing, None, Some("mine".to_owned()));
+    let refused = channel.machine.submit(&mut outgoing, None, Some("mine".to_owned()), channel.now);
     let (error, waiter) = refused.expect_err("no slot is left");
     assert_eq!(error.kind(), Code::ResourceExhausted);
     assert!(error.is_not_started());

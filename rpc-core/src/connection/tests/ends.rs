@@ -82,11 +82,7 @@ impl ClientSide {
     }
 
     /// Handles what has arrived; callers whose remains came back go to `gone`.
-    pub(super) fn handle(
-        &mut self,
-        machine: &mut client::Connection<Waiter>,
-        gone: &mut Vec<Waiter>,
-    ) {
+    pub(super) fn handle(&mut self, machine: &mut client::Channel<Waiter>, gone: &mut Vec<Waiter>) {
         if !self.has_preface {
             self.has_preface = take_preface(&mut self.input).expect("a right preface").is_some();
         }
@@ -107,7 +103,7 @@ impl ClientSide {
 }
 
 /// Sends what may be sent, to a server that accepts `max_calls`.
-pub(super) fn transmit(machine: &mut client::Connection<Waiter>, now: Instant, max_calls: u32) {
+pub(super) fn transmit(machine: &mut client::Channel<Waiter>, now: Instant, max_calls: u32) {
     let assumed = if machine.is_open() { max_calls } else { ASSUMED_CALLS };
     while let Some(transmitted) = machine.transmit(now) {
         match transmitted {

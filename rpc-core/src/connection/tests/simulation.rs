@@ -2,10 +2,7 @@
 
 use std::time::Duration;
 
-use super::{
-    random::Random,
-    world::{Rules, World},
-};
+use super::world::{Rules, World};
 
 /// Says which seed it was, when its world panics.
 struct Announced(u64, Rules);

@@ -10,10 +10,7 @@ use std::{
 
 use bytes::Buf;
 
-use super::{
-    ends::{ClientSide, Pipe, Plan, ServerSide, Waiter, answered, transmit},
-    random::Random,
-};
+use super::ends::{ClientSide, Pipe, Plan, ServerSide, Waiter, answered, transmit};
 use crate::{
     Code, Error, Structs,
     connection::{
@@ -21,6 +18,7 @@ use crate::{
         server,
     },
     limits::{ASSUMED_CALLS, ASSUMED_MESSAGE_SIZE, WRITE_HIGH_WATER},
+    random::Random,
     value::Encoder,
 };
 
@@ -55,7 +53,7 @@ pub(super) struct World {
     pub(super) random: Random,
     rules: Rules,
     now: Instant,
-    channel: client::Connection<Waiter>,
+    channel: client::Channel<Waiter>,
     link: Option<Link>,
     /// The calls whose callers wait.
     waiting: Vec<Caller>,

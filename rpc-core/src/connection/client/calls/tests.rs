@@ -1,4 +1,6 @@
-use super::{CallRef, Calls, KEPT_SLOTS, Outgoing, SLOT_BITS, Stage};
+use super::{CallRef, Calls, KEPT_SLOTS, LinkId, Outgoing, SLOT_BITS, Stage};
+
+const LINK: LinkId = LinkId::FIRST;
 
 type Slab = Calls<u32>;
 
@@ -39,6 +41,7 @@ fn queued(calls: &mut Slab, expected: &[u32]) {
 fn send(calls: &mut Slab, call: CallRef) {
     calls.unlink(call.slot);
     calls.entry(call.slot).stage = Stage::Sent;
+    calls.entry(call.slot).link = LINK;
 }
 
 #[test]
@@ -75,18 +78,31 @@ fn the_only_call_leaves_an_empty_queue() {
 }
 
 #[test]
-fn a_call_that_was_sent_goes_to_the_front() {
+fn a_call_that_was_sent_goes_back_to_its_place() {
+    for order in [[0, 1, 2, 3], [3, 2, 1, 0], [1, 3, 0, 2]] {
+        let mut calls = Slab::new();
+        let all: Vec<CallRef> = (1..=4).map(|waiter| insert(&mut calls, waiter)).collect();
+        for call in &all {
+            send(&mut calls, *call);
+        }
+        queued(&mut calls, &[]);
+        insert(&mut calls, 5);
+        for index in order {
+            calls.requeue(all[index].slot);
+            assert_eq!(calls.entry(all[index].slot).stage, Stage::Queued);
+        }
+        queued(&mut calls, &[1, 2, 3, 4, 5]);
+    }
+}
+
+#[test]
+fn an_id_is_outstanding_on_one_connection() {
     let mut calls = Slab::new();
-    let first = insert(&mut calls, 1);
-    send(&mut calls, first);
-    calls.requeue(first.slot);
-    queued(&mut calls, &[1]);
-    send(&mut calls, first);
-    insert(&mut calls, 2);
-    insert(&mut calls, 3);
-    calls.requeue(first.slot);
-    queued(&mut calls, &[1, 2, 3]);
-    assert_eq!(calls.entry(first.slot).stage, Stage::Queued);
+    let call = insert(&mut calls, 1);
+    send(&mut calls, call);
+    let id = calls.id(call.slot);
+    assert_eq!(calls.outstanding(LINK, id), Some(call.slot));
+    assert_eq!(calls.outstanding(LinkId::SECOND, id), None);
 }
 
 #[test]
@@ -95,23 +111,24 @@ fn a_free_slot_is_used_again_under_another_id() {
     let first = insert(&mut calls, 1);
     let id = calls.id(first.slot);
     send(&mut calls, first);
-    assert_eq!(calls.outstanding(id), Some(first.slot));
+    assert_eq!(calls.outstanding(LINK, id), Some(first.slot));
     let (_, waiter) = calls.free(first.slot);
     assert_eq!(waiter, 1);
-    assert_eq!(calls.outstanding(id), None);
+    assert_eq!(calls.outstanding(LINK, id), None);
 
     let second = insert(&mut calls, 2);
     assert_eq!(second.slot, first.slot);
     assert_ne!(second, first);
     send(&mut calls, second);
-    assert_eq!(calls.outstanding(id), None, "a late answer does not reach the call after it");
-    assert_eq!(calls.outstanding(calls.id(second.slot)), Some(second.slot));
+    assert_eq!(calls.outstanding(LINK, id), None, "a late answer does not reach the call after it");
+    assert_eq!(calls.outstanding(LINK, calls.id(second.slot)), Some(second.slot));
 }
 
 #[test]
 fn only_calls_to_which_an_answer_is_owed_are_outstanding() {
     for (stage, outstanding) in [
         (Stage::Queued, false),
+        (Stage::Paused, false),
         (Stage::Sent, true),
         (Stage::Expired, true),
         (Stage::Cancelled, true),
@@ -121,11 +138,15 @@ fn only_calls_to_which_an_answer_is_owed_are_outstanding() {
         let mut calls = Slab::new();
         let call = insert(&mut calls, 1);
         calls.entry(call.slot).stage = stage;
-        assert_eq!(calls.outstanding(calls.id(call.slot)).is_some(), outstanding, "{stage:?}");
+        assert_eq!(
+            calls.outstanding(LINK, calls.id(call.slot)).is_some(),
+            outstanding,
+            "{stage:?}"
+        );
     }
     let calls = Slab::new();
-    assert_eq!(calls.outstanding(0), None);
-    assert_eq!(calls.outstanding(u32::MAX), None);
+    assert_eq!(calls.outstanding(LINK, 0), None);
+    assert_eq!(calls.outstanding(LINK, u32::MAX), None);
 }
 
 #[test]

@@ -1,0 +1,184 @@
+//! Answers in: what one frame means for its call.
+
+use std::time::Instant;
+
+use super::{
+    Channel, Event,
+    calls::Stage,
+    interface::answer_too_large,
+    link::{LinkId, State},
+};
+use crate::{
+    Error, Violation,
+    frame::Frame,
+    message::{self, Message, kind},
+    payload::{Body, Payload, Span, slice},
+};
+
+impl<W: Default> Channel<W> {
+    /// Bytes have arrived on this connection. To be called before the frames that they make are received.
+    pub fn heard(&mut self, link: LinkId, now: Instant) {
+        self.links.get_mut(link).heard(now);
+    }
+
+    /// Takes one frame. What the event does not take out of `frame` can be used again.
+    ///
+    /// # Errors
+    ///
+    /// A [`Violation`]: the connection is over.
+    pub fn receive(
+        &mut self,
+        from: LinkId,
+        frame: &mut Frame,
+        now: Instant,
+    ) -> Result<Event<'_, W>, Violation> {
+        let link = self.links.get_mut(from);
+        let awaits_hello = matches!(link.state, State::Hello { .. });
+        let body = match frame {
+            Frame::Whole(body) => body,
+            Frame::Oversized { size, head } => {
+                let (kind, id) = message::oversized(head)?;
+                if awaits_hello && kind != u64::from(kind::HELLO) {
+                    return Err(Violation::HelloExpected { kind });
+                }
+                let kind_byte = u8::try_from(kind).unwrap_or(u8::MAX);
+                return match id {
+                    Some(id)
+                        if matches!(kind_byte, kind::RESPONSE | kind::RESPONSE_WITH_METADATA) =>
+                    {
+                        let error = answer_too_large(*size, self.config.max_message_size);
+                        self.failed_call(from, id, error, now)
+                    }
+                    _ => Err(Violation::MessageTooLarge { kind, size: *size }),
+                };
+            }
+        };
+        let message = Message::parse(body.as_slice())?;
+        if awaits_hello {
+            let Message::Hello(hello) = message else {
+                return Err(Violation::HelloExpected { kind: message::kind_of(body.as_slice()) });
+            };
+            link.open(hello, &self.config, now);
+            return Ok(Event::None);
+        }
+        match message {
+            Message::Response { id, error: None, payload } => {
+                self.answered_call(from, id, payload, body)
+            }
+            Message::Response { id, error: Some(span), .. } => {
+                let error = message::read_error(slice(body, &span))
+                    .map_err(|malformed| Violation::Malformed { part: "the error", malformed })?;
+                self.failed_call(from, id, error, now)
+            }
+            Message::Ping { token } => {
+                link.allow(now)?;
+                link.pong(token, self.config.write_high_water);
+                Ok(Event::None)
+            }
+            Message::Pong | Message::Ignored => {
+                link.allow(now)?;
+                Ok(Event::None)
+            }
+            Message::GoAway { accepted, error } => {
+                Ok(self.goes_away(from, accepted, error, body, now))
+            }
+            Message::Hello(_) => Err(Violation::SecondHello),
+            Message::Call { .. } | Message::Cancel { .. } => {
+                Err(Violation::WrongSide { kind: message::kind_of(body.as_slice()) })
+            }
+        }
+    }
+
+    fn goes_away(
+        &mut self,
+        from: LinkId,
+        accepted: u64,
+        error: Option<Span>,
+        body: &Body,
+        now: Instant,
+    ) -> Event<'_, W> {
+        let reason = error.and_then(|span| message::read_error(slice(body, &span)).ok());
+        self.leaves(from, accepted, reason.as_ref(), now);
+        Event::GoAway(reason)
+    }
+
+    /// An outstanding call was answered with the payload in `body`.
+    fn answered_call(
+        &mut self,
+        from: LinkId,
+        id: u32,
+        payload: u32,
+        body: &mut Body,
+    ) -> Result<Event<'_, W>, Violation> {
+        let slot = self.outstanding(from, id)?;
+        self.serves(from);
+        let stage = self.calls.entry(slot).stage;
+        if stage != Stage::Sent {
+            return Ok(self.unwanted(slot, stage));
+        }
+        let entry = self.calls.entry(slot);
+        entry.stage = Stage::Settled;
+        let spare = match body {
+            // The arguments are not needed any more: their buffer takes the next frame.
+            Body::Small(_) => Body::Small(entry.outgoing.arguments.take_buffer()),
+            // This frame took no buffer, so none goes in its place.
+            Body::Large(_) => Body::default(),
+        };
+        let payload = Payload::new(std::mem::replace(body, spare), payload);
+        Ok(Event::Answered(&mut entry.waiter, Ok(payload)))
+    }
+
+    /// An outstanding call was answered with an error.
+    fn failed_call(
+        &mut self,
+        from: LinkId,
+        id: u32,
+        error: Error,
+        now: Instant,
+    ) -> Result<Event<'_, W>, Violation> {
+        let slot = self.outstanding(from, id)?;
+        if !error.is_not_started() {
+            self.serves(from);
+        }
+        let stage = self.calls.entry(slot).stage;
+        if stage != Stage::Sent {
+            return Ok(self.unwanted(slot, stage));
+        }
+        if self.is_sent_again(slot, &error) {
+            self.requeue(slot, now);
+            return Ok(Event::None);
+        }
+        if let Err(error) = self.repeat(slot, error, now) {
+            let entry = self.calls.entry(slot);
+            entry.stage = Stage::Settled;
+            return Ok(Event::Answered(&mut entry.waiter, Err(error)));
+        }
+        Ok(Event::None)
+    }
+
+    /// The slot of a call that was outstanding on this connection, and is not any more.
+    fn outstanding(&mut self, from: LinkId, id: u32) -> Result<u32, Violation> {
+        let slot = self.calls.outstanding(from, id).ok_or(Violation::NotOutstanding { id })?;
+        self.links.get_mut(from).in_flight -= 1;
+        Ok(slot)
+    }
+
+    /// The server on this connection does what it is there for.
+    fn serves(&mut self, from: LinkId) {
+        let link = self.links.get_mut(from);
+        if !link.has_answered {
+            link.has_answered = true;
+            self.dial.succeeded();
+        }
+    }
+
+    /// An answer came for a call that expired or was cancelled.
+    fn unwanted(&mut self, slot: u32, stage: Stage) -> Event<'_, W> {
+        if stage == Stage::Cancelled {
+            let (outgoing, waiter) = self.calls.free(slot);
+            return Event::Gone(outgoing, waiter);
+        }
+        self.calls.entry(slot).stage = Stage::Settled;
+        Event::None
+    }
+}

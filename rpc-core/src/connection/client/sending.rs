@@ -1,0 +1,68 @@
+//! Requests out: the first call of the queue, when it is its turn.
+
+use std::time::Instant;
+
+use bytes::Buf;
+
+use super::{Channel, Transmitted, calls::Stage, interface::too_large, link::State};
+use crate::{MetadataRef, limits::MAX_TIMEOUT, message, metadata::Extras};
+
+impl<W: Default> Channel<W> {
+    /// Sends the first call of the queue, if it is its turn. To be called until it returns `None`, after each call that
+    /// may have changed that.
+    pub fn transmit(&mut self, now: Instant) -> Option<Transmitted<'_, W>> {
+        let slot = self.calls.first()?;
+        let active = self.links.active()?;
+        let link = self.links.get_mut(active);
+        if link.in_flight >= link.peer.max_calls
+            || link.output.remaining() >= self.config.write_high_water
+        {
+            return None;
+        }
+        let early = matches!(link.state, State::Hello { .. });
+        let limit = link.peer.max_message_size;
+        let default_timeout = self.config.default_timeout;
+        let id = self.calls.id(slot);
+        let entry = self.calls.entry(slot);
+        let outgoing = &mut entry.outgoing;
+        let metadata = outgoing.metadata.as_ref().map_or_else(MetadataRef::default, |m| m.view());
+        // The head takes the method's name, the metadata and at most 40 bytes around them.
+        let size = outgoing.arguments.len() + outgoing.method.len() + metadata.len() + 40;
+        if size > limit {
+            if early {
+                return None;
+            }
+            let error = entry.truth(too_large(size, limit));
+            entry.stage = Stage::Settled;
+            self.calls.unlink(slot);
+            return Some(Transmitted::Refused(&mut self.calls.entry(slot).waiter, error));
+        }
+        let left = entry.deadline.map(|deadline| deadline.saturating_duration_since(now));
+        let timeout = match (left, default_timeout) {
+            // The server would take the default for it; the longest timeout is as good as none.
+            (None, Some(_)) => Some(MAX_TIMEOUT),
+            _ => left.filter(|_| left != default_timeout),
+        };
+        entry.attempt = entry.attempt.saturating_add(1);
+        let attempt = (entry.attempt > 1).then_some(entry.attempt);
+        let extras = Extras { timeout, attempt };
+        let id = (!outgoing.oneway).then_some(id);
+        entry.position = link.output.end();
+        link.output.frame(
+            |out| message::write_call(out, id, outgoing.method, extras, metadata),
+            &mut outgoing.arguments,
+        );
+        link.carried += 1;
+        entry.link = active;
+        entry.ordinal = link.carried;
+        entry.early = early;
+        entry.stage = if id.is_some() { Stage::Sent } else { Stage::Settled };
+        self.calls.unlink(slot);
+        if id.is_some() {
+            link.in_flight += 1;
+            Some(Transmitted::Request)
+        } else {
+            Some(Transmitted::Notification(&mut self.calls.entry(slot).waiter))
+        }
+    }
+}
