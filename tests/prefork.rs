@@ -270,8 +270,8 @@ async fn a_child_that_is_killed_under_load_is_replaced() {
             tally.failures.len()
         );
         assert_eq!(tally.calls, tally.answers + tally.failures.len() as u64, "every call ends");
-        for failure in &tally.failures {
-            assert_eq!(failure.kind(), Code::Unavailable, "{failure}");
+        if let Some(failure) = tally.failures.first() {
+            unreachable!("an idempotent call is repeated, but one failed: {failure}");
         }
 
         send("TERM", prefork.parent());

@@ -3,7 +3,8 @@
 //!
 //! Servers share the listening socket, as an old and a new process would that were both given it. The callers are paced, so that the
 //! machine is not what fails; the rate that was reached is printed (`-- --nocapture`). Calls are not idempotent: what a draining
-//! server did not start is safe to repeat, and what it started it finishes.
+//! server did not start is safe to repeat, and what it started it finishes. Some calls end only when the next server has
+//! answered others of the same client, so a client that waited for the old server before it went to the new one would hang.
 
 use std::{
     sync::{
@@ -25,13 +26,13 @@ const PATIENCE: Duration = Duration::from_secs(120);
 
 const RESTARTS: u32 = 8;
 const CHANNELS: usize = 10;
-const CALLERS_EACH: usize = 20;
+/// Callers of quick calls on each channel.
+const QUICK: usize = 20;
+/// Callers of slow calls on each channel.
+const SLOW: usize = 5;
 
-/// Calls a second of all callers together.
+/// Quick calls a second of all callers together.
 const RATE: u32 = 10_000;
-
-/// One call of so many is slow.
-const SLOW_ONE_IN: u64 = 100;
 
 /// So many calls are answered between two restarts.
 const CALLS_BETWEEN: u64 = 5_000;
@@ -40,13 +41,14 @@ const CALLS_BETWEEN: u64 = 5_000;
 trait Shop {
     /// Answers at once with the number of its server.
     async fn quick(&self, number: u64) -> (u32, u64);
-    /// Answers after a while: it is in flight when its server begins to drain.
+    /// Answers when the next server has answered: it is in flight all through its server's drain.
     async fn slow(&self, number: u64) -> (u32, u64);
 }
 
 struct Counter {
     generation: u32,
     slow_in_flight: watch::Sender<usize>,
+    progress: Arc<Progress>,
 }
 
 impl Shop for Arc<Counter> {
@@ -56,7 +58,8 @@ impl Shop for Arc<Counter> {
 
     async fn slow(&self, number: u64) -> (u32, u64) {
         self.slow_in_flight.send_modify(|count| *count += 1);
-        tokio::time::sleep(Duration::from_millis(300)).await;
+        let mut newest = self.progress.newest.subscribe();
+        newest.wait_for(|newest| *newest > self.generation).await.expect("its sender is here");
         self.slow_in_flight.send_modify(|count| *count -= 1);
         (self.generation, number)
     }
@@ -70,9 +73,13 @@ struct Running {
 }
 
 impl Running {
-    fn start(generation: u32, listener: &std::net::TcpListener) -> Self {
+    fn start(generation: u32, listener: &std::net::TcpListener, progress: &Arc<Progress>) -> Self {
         let listener = listener.try_clone().expect("the socket is there");
-        let counter = Arc::new(Counter { generation, slow_in_flight: watch::Sender::new(0) });
+        let counter = Arc::new(Counter {
+            generation,
+            slow_in_flight: watch::Sender::new(0),
+            progress: Arc::clone(progress),
+        });
         let server = Server::new(Listener::try_from(listener).expect("it can be shared"));
         let shutdown = server.shutdown_handle();
         let task = tokio::spawn(server.serve(ShopDispatcher::new(Arc::clone(&counter))));
@@ -98,6 +105,12 @@ struct Progress {
     is_over: AtomicBool,
 }
 
+impl Progress {
+    fn is_over(&self) -> bool {
+        self.is_over.load(Ordering::Acquire)
+    }
+}
+
 #[derive(Default)]
 struct Tally {
     answered: u64,
@@ -105,35 +118,55 @@ struct Tally {
     failures: Vec<Error>,
 }
 
-async fn call(client: ShopClient, progress: Arc<Progress>, first: u64) -> Tally {
-    let callers = u32::try_from(CHANNELS * CALLERS_EACH).expect("they are few");
-    let mut pace = tokio::time::interval(Duration::from_secs(1) * callers / RATE);
-    pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut tally = Tally::default();
-    for number in first.. {
-        pace.tick().await;
-        if progress.is_over.load(Ordering::Acquire) {
-            break;
-        }
-        let start = Instant::now();
-        let is_slow = number % SLOW_ONE_IN == 0;
-        let answer = if is_slow { client.slow(number).await } else { client.quick(number).await };
+impl Tally {
+    fn note(&mut self, number: u64, answer: Result<(u32, u64), Error>) -> Option<u32> {
         match answer {
             Ok((generation, answer)) => {
                 assert_eq!(answer, number, "an answer is its own call's");
-                tally.answered += 1;
-                progress.answered.fetch_add(1, Ordering::AcqRel);
-                progress.newest.send_if_modified(|newest| {
-                    let is_newer = generation > *newest;
-                    *newest = generation.max(*newest);
-                    is_newer
-                });
+                self.answered += 1;
+                Some(generation)
             }
-            Err(error) => tally.failures.push(error),
+            Err(error) => {
+                self.failures.push(error);
+                None
+            }
         }
-        if !is_slow {
-            tally.slowest = tally.slowest.max(start.elapsed());
+    }
+}
+
+async fn call_quick(client: ShopClient, progress: Arc<Progress>) -> Tally {
+    let callers = u32::try_from(CHANNELS * QUICK).expect("they are few");
+    let mut pace = tokio::time::interval(Duration::from_secs(1) * callers / RATE);
+    pace.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    let mut tally = Tally::default();
+    for number in 0.. {
+        pace.tick().await;
+        if progress.is_over() {
+            break;
         }
+        let start = Instant::now();
+        let answer = client.quick(number).await;
+        tally.slowest = tally.slowest.max(start.elapsed());
+        if let Some(generation) = tally.note(number, answer) {
+            progress.answered.fetch_add(1, Ordering::AcqRel);
+            progress.newest.send_if_modified(|newest| {
+                let is_newer = generation > *newest;
+                *newest = generation.max(*newest);
+                is_newer
+            });
+        }
+    }
+    tally
+}
+
+async fn call_slow(client: ShopClient, progress: Arc<Progress>) -> Tally {
+    let mut tally = Tally::default();
+    for number in 0.. {
+        if progress.is_over() {
+            break;
+        }
+        let answer = client.slow(number).await;
+        tally.note(number, answer);
     }
     tally
 }
@@ -147,23 +180,24 @@ async fn exchange() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("there is a port");
     let address = format!("tcp://{}", listener.local_addr().expect("it is bound"));
     let progress = Arc::new(Progress::default());
-    let mut running = Running::start(0, &listener);
+    let mut running = Running::start(0, &listener, &progress);
 
     let mut callers = JoinSet::new();
     let start = Instant::now();
-    for channel in 0..CHANNELS {
+    for _ in 0..CHANNELS {
         let client = ShopClient::new(Channel::connect(&address).await.expect("it listens"));
-        for caller in 0..CALLERS_EACH {
-            // Each one makes a slow call at another time.
-            let first = (channel * CALLERS_EACH + caller) as u64;
-            callers.spawn(call(client.clone(), Arc::clone(&progress), first));
+        for _ in 0..QUICK {
+            callers.spawn(call_quick(client.clone(), Arc::clone(&progress)));
+        }
+        for _ in 0..SLOW {
+            callers.spawn(call_slow(client.clone(), Arc::clone(&progress)));
         }
     }
 
     let mut through_drain = 0;
     let mut newest = progress.newest.subscribe();
     for generation in 1..=RESTARTS {
-        let next = Running::start(generation, &listener);
+        let next = Running::start(generation, &listener, &progress);
         through_drain += std::mem::replace(&mut running, next).drain().await;
         newest.wait_for(|newest| *newest == generation).await.expect("the callers live");
         let wanted = progress.answered.load(Ordering::Acquire) + CALLS_BETWEEN;
@@ -174,6 +208,8 @@ async fn exchange() {
     }
     let elapsed = start.elapsed();
     progress.is_over.store(true, Ordering::Release);
+    // The slow calls that wait for one more server are let go.
+    progress.newest.send_replace(u32::MAX);
 
     let mut total = Tally::default();
     while let Some(tally) = callers.join_next().await {

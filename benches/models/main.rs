@@ -226,7 +226,10 @@ fn main() -> Result<(), Failure> {
 
 /// A connection of its own, made at the first call, whose calls wait for the server however long it takes.
 fn client(address: &str) -> BenchClient {
-    let builder = Channel::builder(address).timeout(PATIENCE).connect_timeout(PATIENCE);
+    let builder = Channel::builder(address)
+        .timeout(PATIENCE)
+        .connect_timeout(PATIENCE)
+        .wait_for_connection(PATIENCE);
     BenchClient::new(builder.connect_lazy())
 }
 
