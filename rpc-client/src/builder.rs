@@ -39,6 +39,7 @@ use crate::{
 pub struct ChannelBuilder {
     address: Result<Address, Error>,
     timeout: Duration,
+    max_metadata_size: usize,
     config: Config,
     tcp: TcpOptions,
 }
@@ -48,6 +49,7 @@ impl ChannelBuilder {
         Self {
             address,
             timeout: limits::CALL_TIMEOUT,
+            max_metadata_size: limits::MAX_METADATA_SIZE,
             config: Config::default(),
             tcp: TcpOptions { nodelay: true, keepalive: None },
         }
@@ -56,6 +58,18 @@ impl ChannelBuilder {
     /// Sets the largest answer that is accepted, in bytes; 16 MiB by default, from 64 KiB to 1 GiB.
     pub fn max_message_size(mut self, bytes: usize) -> Self {
         self.config.max_message_size = bytes;
+        self
+    }
+
+    /// Sets the largest metadata that a call may carry, in bytes; 8 KiB by default, at most 32 KiB. The server has a limit of its own.
+    pub fn max_metadata_size(mut self, bytes: usize) -> Self {
+        self.max_metadata_size = bytes.min(limits::LARGEST_METADATA);
+        self
+    }
+
+    /// Sets how deep arrays and maps may nest in an answer; 128 levels by default, which is also the most.
+    pub fn max_nesting(mut self, levels: u8) -> Self {
+        self.config.max_nesting = levels;
         self
     }
 
@@ -183,7 +197,8 @@ impl ChannelBuilder {
         let config = Config { default_timeout: Some(self.timeout), ..self.config }.clamped();
         // Pauses are drawn from what the system has of randomness, so that no two clients come back together.
         let seed = RandomState::new().build_hasher().finish();
-        let shared = Arc::new(Shared::new(client::Channel::new(config, seed)));
+        let machine = client::Channel::new(config, seed);
+        let shared = Arc::new(Shared::new(machine, self.max_metadata_size));
         tokio::spawn(Driver::new(Arc::clone(&shared), connector, config));
         Channel::new(shared, self.timeout, config.structs)
     }

@@ -140,7 +140,7 @@ impl Ready {
     /// Hands the call to its channel; `None` where there will be no answer.
     fn submit(&mut self, shared: &Shared, cx: &mut Context<'_>) -> Result<Option<CallRef>, Error> {
         if let Some(metadata) = &self.outgoing.metadata {
-            metadata.check()?;
+            metadata.check(shared.max_metadata_size)?;
         }
         let timeout = self.timeout.min(MAX_TIMEOUT);
         shared.submit(&mut self.outgoing, timeout, self.inherited, cx.waker().clone())

@@ -70,12 +70,14 @@ pub(crate) struct State {
 pub(crate) struct Shared {
     state: Mutex<State>,
     task: AtomicWaker,
+    /// Bytes of a call's metadata at most.
+    pub(crate) max_metadata_size: usize,
     /// How far the connection is, for who watches it.
     pub(crate) status: watch::Sender<Status>,
 }
 
 impl Shared {
-    pub(crate) fn new(machine: Channel<Waiter>) -> Self {
+    pub(crate) fn new(machine: Channel<Waiter>, max_metadata_size: usize) -> Self {
         let state = State {
             machine,
             link: Link::Down,
@@ -89,6 +91,7 @@ impl Shared {
         Self {
             state: Mutex::new(state),
             task: AtomicWaker::new(),
+            max_metadata_size,
             status: watch::Sender::new(Status::default()),
         }
     }

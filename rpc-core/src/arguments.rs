@@ -31,7 +31,7 @@ enum Source<'a> {
 impl<'a> Arguments<'a> {
     /// The arguments that `payload` holds.
     pub fn new(payload: &'a Payload) -> Self {
-        let mut reader = Reader::new(payload.as_slice());
+        let mut reader = payload.reader();
         let source = if reader.at_map() {
             match reader.map_len() {
                 Ok(count) => Source::Named { entries: reader, count },

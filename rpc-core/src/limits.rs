@@ -38,16 +38,27 @@ pub const ASSUMED_CALLS: u32 = 128;
 /// Each one is a future that the program itself holds; the bound comes from the bits of a call id.
 pub const MAX_CALLS_PER_CHANNEL: usize = (1 << 20) - 1;
 
+/// The calls in flight that a server accepts over all its connections: 65,536. Setter: `max_calls`.
+pub const MAX_CALLS: u32 = 65_536;
+
+/// How long a client is asked to wait before it repeats a call for which there was no room: 50 ms.
+pub const RETRY_AFTER: Duration = Duration::from_millis(50);
+
 /// The connections that a server serves at once: 10,000. Setter: `max_connections`.
 pub const MAX_CONNECTIONS: usize = 10_000;
 
 /// How deep arrays and maps may nest in a payload: 128 (PROTOCOL 3.6).
 ///
 /// A decoder recurses once a level; this keeps the deepest one far inside a stack of 2 MiB.
-pub const MAX_NESTING: usize = 128;
+/// Setter: `max_nesting`, on both builders, which can only lower it.
+pub const MAX_NESTING: u8 = 128;
 
-/// The encoded metadata of one call, in bytes: 8 KiB, as large as the usual limit on HTTP headers.
+/// The encoded metadata of one call, in bytes: 8 KiB, as large as the usual limit on HTTP headers. Setter: `max_metadata_size`, on
+/// both builders.
 pub const MAX_METADATA_SIZE: usize = 8 << 10;
+
+/// The most that [`MAX_METADATA_SIZE`] can be raised to: 32 KiB. With it, a message of 64 KiB still has room for arguments.
+pub const LARGEST_METADATA: usize = 32 << 10;
 
 /// The text of one error on the wire, in bytes: 4 KiB. What is longer is cut.
 pub const MAX_ERROR_MESSAGE: usize = 4 << 10;
@@ -99,7 +110,8 @@ pub const MAX_TIMEOUT: Duration = Duration::from_secs(1 << 31);
 
 /// Unsent bytes above which an end stops taking on work: 1 MiB.
 ///
-/// A server stops reading until its output has drained below; a client keeps further calls waiting.
+/// A server stops reading until its output has drained below; a client keeps further calls waiting. Setter: `write_high_water`,
+/// on both builders.
 pub const WRITE_HIGH_WATER: usize = 1 << 20;
 
 /// The time that draining may take before what is left is dropped: 30 s. Setter: `drain_timeout`.

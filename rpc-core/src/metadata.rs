@@ -3,13 +3,13 @@
 //! [`Metadata`] is owned and collects what a caller sets; [`MetadataRef`] is a view over the bytes of a received
 //! frame, which were checked when the frame was. Both hold the entries as they stand on the wire
 //! (PROTOCOL 7), so that neither parsing nor sending allocates. The size is bounded by
-//! [`MAX_METADATA_SIZE`].
+//! [`MAX_METADATA_SIZE`](crate::limits::MAX_METADATA_SIZE).
 
 use std::{fmt, time::Duration};
 
 use crate::{
     Error,
-    limits::{MAX_METADATA_SIZE, MAX_TIMEOUT},
+    limits::MAX_TIMEOUT,
     msgpack::{self, Malformed, Reader},
 };
 
@@ -91,15 +91,15 @@ impl Metadata {
         self.count == 0
     }
 
-    /// Checks the bounds that [`Metadata`] documents.
+    /// Checks that its encoded size is at most `max_size`, what the protocol may need included, and that every key has a name.
     ///
     /// # Errors
     ///
     /// `resource_exhausted` above the size limit, `invalid_argument` for an empty key.
-    pub fn check(&self) -> Result<(), Error> {
+    pub fn check(&self, max_size: usize) -> Result<(), Error> {
         let size = self.entries.len() + MAX_OWN_SIZE;
-        if size > MAX_METADATA_SIZE {
-            return Err(too_large(size));
+        if size > max_size {
+            return Err(too_large(size, max_size, "on the channel's builder"));
         }
         if self.view().iter().any(|(key, _)| key.is_empty()) {
             return Err(Error::invalid_argument("a metadata key is empty; give it a name"));
@@ -114,9 +114,9 @@ impl fmt::Debug for Metadata {
     }
 }
 
-pub(crate) fn too_large(size: usize) -> Error {
+pub(crate) fn too_large(size: usize, limit: usize, place: &str) -> Error {
     Error::resource_exhausted(format!(
-        "the metadata has {size} bytes, more than the {MAX_METADATA_SIZE} allowed; move large values into the arguments"
+        "the metadata has {size} bytes, more than the {limit} allowed; move large values into the arguments, or raise it with `max_metadata_size` {place}"
     ))
     .not_started(true)
 }

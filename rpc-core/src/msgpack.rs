@@ -26,8 +26,13 @@ pub enum Malformed {
         left: usize,
     },
     /// Arrays and maps nest too deep.
-    #[error("arrays and maps nest deeper than {MAX_NESTING} levels")]
-    Nesting,
+    #[error(
+        "arrays and maps nest deeper than {most} levels, as `max_nesting` of the receiver allows"
+    )]
+    Nesting {
+        /// How deep they may.
+        most: u8,
+    },
     /// The marker that MessagePack never uses.
     #[error("0xc1 is not a MessagePack value")]
     Reserved,
@@ -120,12 +125,18 @@ fn infallible<T, E>(result: Result<T, E>) {
 pub struct Reader<'a> {
     rest: &'a [u8],
     len: usize,
+    max_nesting: u8,
 }
 
 impl<'a> Reader<'a> {
     /// A reader at the start of `bytes`.
     pub fn new(bytes: &'a [u8]) -> Self {
-        Self { rest: bytes, len: bytes.len() }
+        Self::nesting(bytes, MAX_NESTING)
+    }
+
+    /// A reader at the start of `bytes`, for which arrays and maps nest so deep at most, from 1 to 128.
+    pub fn nesting(bytes: &'a [u8], max_nesting: u8) -> Self {
+        Self { rest: bytes, len: bytes.len(), max_nesting: max_nesting.clamp(1, MAX_NESTING) }
     }
 
     /// How many bytes have been read.
@@ -303,19 +314,19 @@ impl<'a> Reader<'a> {
 
     fn skip_nested(&mut self, count: u64) -> Result<(), Malformed> {
         // What is left to read at each level that encloses the current one.
-        let mut levels = [0u64; MAX_NESTING];
+        let mut levels = [0u64; MAX_NESTING as usize];
         let mut depth = 0;
         levels[0] = count;
         loop {
             levels[depth] -= 1;
             // An empty one is a level too, of which there is no more.
-            if depth + 1 == MAX_NESTING && self.at_container() {
-                return Err(Malformed::Nesting);
+            if depth + 1 >= usize::from(self.max_nesting) && self.at_container() {
+                return Err(Malformed::Nesting { most: self.max_nesting });
             }
             let count = self.head()?;
             if count > 0 {
                 depth += 1;
-                *levels.get_mut(depth).ok_or(Malformed::Nesting)? = count;
+                levels[depth] = count;
             }
             while levels[depth] == 0 {
                 if depth == 0 {

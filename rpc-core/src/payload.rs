@@ -9,6 +9,8 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
+use crate::{limits::MAX_NESTING, msgpack::Reader};
+
 /// The body of one received frame.
 #[derive(Clone, Debug)]
 pub enum Body {
@@ -51,22 +53,40 @@ pub(crate) fn slice<'a>(body: &'a Body, span: &Span) -> &'a [u8] {
 }
 
 /// Encoded arguments or an encoded result, at the end of the frame that brought it.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Payload {
     body: Body,
     start: u32,
+    max_nesting: u8,
+}
+
+impl Default for Payload {
+    fn default() -> Self {
+        Self { body: Body::default(), start: 0, max_nesting: MAX_NESTING }
+    }
 }
 
 impl Payload {
     /// The payload that begins at `start` in `body`.
     pub(crate) fn new(body: Body, start: u32) -> Self {
         debug_assert!(start as usize <= body.as_slice().len(), "a payload lies in its frame");
-        Self { body, start }
+        Self { body, start, ..Self::default() }
+    }
+
+    /// The same, whose values may nest so deep.
+    pub(crate) fn nesting(mut self, max_nesting: u8) -> Self {
+        self.max_nesting = max_nesting;
+        self
+    }
+
+    /// A reader at its beginning, which keeps to the receiver's limit on nesting.
+    pub(crate) fn reader(&self) -> Reader<'_> {
+        Reader::nesting(self.as_slice(), self.max_nesting)
     }
 
     /// The payload that is nil: the answer to a call that gets none.
     pub fn nil() -> Self {
-        Self { body: Body::Large(Bytes::from_static(&[0xc0])), start: 0 }
+        Self::new(Body::Large(Bytes::from_static(&[0xc0])), 0)
     }
 
     /// The encoded bytes.

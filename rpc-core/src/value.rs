@@ -235,7 +235,7 @@ impl<'a> Encoded<'a> {
     }
 
     fn single(name: &'static str, bytes: &'a [u8], payload: Option<&'a Payload>) -> Self {
-        let mut reader = Reader::new(bytes);
+        let mut reader = payload.map_or_else(|| Reader::new(bytes), Payload::reader);
         let state = match reader.skip() {
             Ok(_) if !reader.rest().is_empty() => {
                 State::Broken(Malformed::Type { expected: "the end", found: "a second value" })
@@ -299,7 +299,7 @@ impl<'a> Encoded<'a> {
     fn deserialize<T: DeserializeOwned>(self) -> Result<T, Error> {
         let mut deserializer = rmp_serde::Deserializer::from_read_ref(self.present()?);
         // The walk has bounded the nesting; an enum adds a level of recursion of its own.
-        deserializer.set_max_depth(MAX_NESTING * 2);
+        deserializer.set_max_depth(usize::from(MAX_NESTING) * 2);
         T::deserialize(&mut deserializer).map_err(|error| self.wrong(error))
     }
 

@@ -105,7 +105,7 @@ fn an_empty_list_is_a_level_too() {
         let bytes = nested(MAX_NESTING - 1, &[0x91], &[core]);
         assert_eq!(Reader::new(&bytes).skip(), Ok(&bytes[..]));
         let bytes = nested(MAX_NESTING, &[0x91], &[core]);
-        assert_eq!(Reader::new(&bytes).skip(), Err(Malformed::Nesting));
+        assert_eq!(Reader::new(&bytes).skip(), Err(Malformed::Nesting { most: MAX_NESTING }));
     }
 }
 
@@ -118,7 +118,7 @@ fn any_depth_is_refused_in_time_and_on_the_stack() {
             is_too_deep::<Expression>(&nested(levels, NEGATIVE, b"\xa4Zero"));
             assert_eq!(
                 Reader::new(&nested(levels, &[0x91], &[0xc0])).skip(),
-                Err(Malformed::Nesting)
+                Err(Malformed::Nesting { most: MAX_NESTING })
             );
         }
     });

@@ -9,6 +9,7 @@
 //! Dropping the task drops every handler.
 
 use std::{
+    hash::{BuildHasher, Hasher, RandomState},
     io,
     pin::Pin,
     sync::{
@@ -23,11 +24,12 @@ use bytes::{Buf, BytesMut};
 use rpc_core::{
     Error, Peer, Violation,
     buffer::{WriteBuffer, give_read_buffer, take_read_buffer},
-    connection::server::{CallKey, Config, Connection, Event},
+    connection::server::{CallKey, Config, Connection, Event, Overdue, Permits, Retirement},
     current::Inherited,
     dispatch::Incoming,
     frame::{Frame, FrameCodec, FrameError, take_preface},
-    limits::{IO_BUFFER, WRITE_HIGH_WATER},
+    limits::{self, IO_BUFFER},
+    random::Random,
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
@@ -59,13 +61,49 @@ const LEAST_READ: usize = 1024;
 pub(crate) struct Shared {
     pub(crate) router: Router,
     pub(crate) config: Config,
-    pub(crate) handshake_timeout: Duration,
+    pub(crate) bounds: Bounds,
+    permits: Arc<Permits>,
     phase: AtomicU8,
 }
 
+/// What the tasks of a server's connections keep to, besides the machine's own configuration.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bounds {
+    pub(crate) handshake_timeout: Duration,
+    /// How long a connection may live, within a tenth of it, and how long its calls may take then.
+    pub(crate) max_age: Option<Duration>,
+    pub(crate) drain_timeout: Duration,
+    /// Calls in flight over all connections.
+    pub(crate) max_calls: u32,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self {
+            handshake_timeout: limits::HANDSHAKE_TIMEOUT,
+            max_age: None,
+            drain_timeout: limits::DRAIN_TIMEOUT,
+            max_calls: limits::MAX_CALLS,
+        }
+    }
+}
+
+impl Bounds {
+    /// When a connection that begins now is to end. Connections that began together do not end together.
+    fn retirement(&self, now: Instant) -> Option<Retirement> {
+        let age = self.max_age?;
+        let mut random = Random::new(RandomState::new().build_hasher().finish());
+        // From nine to eleven tenths: at least half of a fifth, behind eight tenths.
+        let at = age - age / 5 + random.at_least_half(age / 5 * 2) - age / 10;
+        let at = now.into_std().checked_add(at)?;
+        Some(Retirement { at, grace: self.drain_timeout })
+    }
+}
+
 impl Shared {
-    pub(crate) fn new(router: Router, config: Config, handshake_timeout: Duration) -> Self {
-        Self { router, config, handshake_timeout, phase: AtomicU8::new(RUNNING) }
+    pub(crate) fn new(router: Router, config: Config, bounds: Bounds) -> Self {
+        let permits = Permits::new(bounds.max_calls);
+        Self { router, config, bounds, permits, phase: AtomicU8::new(RUNNING) }
     }
 
     /// Tells the connections that they are to drain; each one must be woken to see it.
@@ -92,6 +130,10 @@ pub(crate) enum End {
     Handshake,
     /// The transport failed.
     Transport,
+    /// The client was silent, and did not answer a ping either.
+    Silent,
+    /// It was to end, and the calls that were left took too long.
+    Overtime,
     /// The client broke the protocol.
     Violation(Violation),
 }
@@ -106,13 +148,17 @@ pub(crate) async fn serve(
     let now = Instant::now();
     let mut driver = Driver {
         transport,
-        machine: Connection::new(shared.config),
+        machine: Connection::sharing(
+            shared.config,
+            Arc::clone(&shared.permits),
+            shared.bounds.retirement(now),
+        ),
         codec: FrameCodec::new(shared.config.max_message_size),
         input: BytesMut::new(),
         handlers: Handlers::new(&shared.router, Arc::new(peer), Arc::clone(&wakes)),
         shared: &shared,
         wakes: &wakes,
-        handshake: Some(now + shared.handshake_timeout),
+        handshake: Some(now + shared.bounds.handshake_timeout),
         idle: None,
         timer: Timer::default(),
     };
@@ -186,17 +232,22 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<'_, T> {
                 }
                 Input::Read => {}
                 // What was below the mark again after the flush may be read on.
-                Input::HighWater if self.machine.output().remaining() < WRITE_HIGH_WATER => {}
+                Input::HighWater if !self.is_above_high_water() => {}
                 Input::HighWater | Input::Empty => break,
             }
         }
         self.poll_timer(cx, slice.now())
     }
 
+    /// Whether so much is unsent that nothing is read, and no handler polled.
+    fn is_above_high_water(&mut self) -> bool {
+        self.machine.output().remaining() >= self.machine.high_water()
+    }
+
     /// Polls the handlers that were woken; whether the slice ended meanwhile. Those that are left when the output is above
     /// high water stay listed, and are polled when it has drained.
     fn poll_handlers(&mut self, slice: &mut Slice) -> bool {
-        while self.machine.output().remaining() < WRITE_HIGH_WATER {
+        while !self.is_above_high_water() {
             let Some((slot, key, ended)) = self.handlers.poll_woken() else {
                 break;
             };
@@ -223,7 +274,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<'_, T> {
             self.machine.open(version);
         }
         while !self.machine.awaits_preface() {
-            if self.machine.output().remaining() >= WRITE_HIGH_WATER {
+            if self.is_above_high_water() {
                 return Ok(Input::HighWater);
             }
             let Some(mut frame) = self.codec.decode(&mut self.input).map_err(end)? else {
@@ -247,7 +298,10 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<'_, T> {
         }
         match poll_read_buf(Pin::new(&mut self.transport), cx, &mut self.input) {
             Poll::Ready(Ok(0)) => Ok(Input::Closed),
-            Poll::Ready(Ok(_)) => Ok(Input::Read),
+            Poll::Ready(Ok(_)) => {
+                self.machine.heard(slice.now().into_std());
+                Ok(Input::Read)
+            }
             Poll::Ready(Err(_)) => Err(End::Transport),
             Poll::Pending => {
                 if self.input.is_empty() {
@@ -334,7 +388,13 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<'_, T> {
             if self.handshake.is_some_and(|deadline| deadline <= now) {
                 return Poll::Ready(End::Handshake);
             }
-            self.expire(now);
+            if self.is_above_high_water() {
+                // It is this end that does not read: the client may have said that it is there.
+                self.machine.heard(now.into_std());
+            }
+            if let Some(end) = self.expire(now) {
+                return Poll::Ready(end);
+            }
             self.free_idle_slots(now);
             let expiry = self.machine.next_deadline().map(Instant::from_std);
             let idle = self.idle.map(|(when, _)| when);
@@ -344,20 +404,25 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<'_, T> {
         }
     }
 
-    fn expire(&mut self, now: Instant) {
+    /// Does what is due; why the connection is over, if it is.
+    fn expire(&mut self, now: Instant) -> Option<End> {
         let handlers = &mut self.handlers;
-        let (mut has_expired, mut leftovers) = (false, 0);
-        self.machine.expire(now.into_std(), |slot| {
-            has_expired = true;
+        let before = self.machine.output().end();
+        let mut leftovers = 0;
+        let overdue = self.machine.expire(now.into_std(), |slot| {
             leftovers += usize::from(!handlers.cancel(slot));
         });
         for _ in 0..leftovers {
             self.machine.left_over();
         }
-        // The answers go out with the next turn. Output that the peer does not take waits for the peer, not for a turn.
-        if has_expired {
+        // What was written goes out with the next turn. Output that the peer does not take waits for the peer, not for a turn.
+        if self.machine.output().end() > before {
             self.wakes.wake_task();
         }
+        overdue.map(|overdue| match overdue {
+            Overdue::Silent => End::Silent,
+            Overdue::Drain => End::Overtime,
+        })
     }
 
     /// Frees the slots of a connection that has started no call for a while.
@@ -394,7 +459,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<'_, T> {
         match &end {
             End::Violation(violation) => self.machine.violated(violation),
             End::Drained => {}
-            End::Closed | End::Handshake | End::Transport => return end,
+            End::Closed | End::Handshake | End::Transport | End::Silent | End::Overtime => {
+                return end;
+            }
         }
         let output = self.machine.output();
         let transport = &mut self.transport;

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     connections::Connections,
-    driver::Shared,
+    driver::{Bounds, Shared},
     listener::{Accepted, Listener, pause_after_error},
     router::Router,
 };
@@ -33,11 +33,9 @@ use crate::{
 pub struct Server {
     listener: Listener,
     dispatchers: Vec<Arc<dyn Dispatcher>>,
-    max_message_size: usize,
-    max_calls_per_connection: u32,
+    config: Config,
+    bounds: Bounds,
     max_connections: usize,
-    handshake_timeout: Duration,
-    drain_timeout: Duration,
     shutdown: CancellationToken,
 }
 
@@ -58,11 +56,9 @@ impl Server {
         Self {
             listener: listener.into(),
             dispatchers: Vec::new(),
-            max_message_size: limits::MAX_MESSAGE_SIZE,
-            max_calls_per_connection: limits::MAX_CALLS_PER_CONNECTION,
+            config: Config::default(),
+            bounds: Bounds::default(),
             max_connections: limits::MAX_CONNECTIONS,
-            handshake_timeout: limits::HANDSHAKE_TIMEOUT,
-            drain_timeout: limits::DRAIN_TIMEOUT,
             shutdown: CancellationToken::new(),
         }
     }
@@ -88,13 +84,84 @@ impl Server {
 
     /// Sets the largest message that is accepted, in bytes; 16 MiB by default, from 64 KiB to 1 GiB.
     pub fn max_message_size(mut self, bytes: usize) -> Self {
-        self.max_message_size = bytes;
+        self.config.max_message_size = bytes;
+        self
+    }
+
+    /// Sets the largest metadata that a call may carry, in bytes, encoded; 8 KiB by default, at most 32 KiB.
+    pub fn max_metadata_size(mut self, bytes: usize) -> Self {
+        self.config.max_metadata_size = bytes;
+        self
+    }
+
+    /// Sets how deep arrays and maps may nest in an argument; 128 levels by default, which is also the most.
+    pub fn max_nesting(mut self, levels: u8) -> Self {
+        self.config.max_nesting = levels;
         self
     }
 
     /// Sets how many calls one connection may have in flight; 1,024 by default, at least 1. A client waits for its turn.
     pub fn max_calls_per_connection(mut self, calls: u32) -> Self {
-        self.max_calls_per_connection = calls;
+        self.config.max_calls = calls;
+        self
+    }
+
+    /// Sets how many calls may be in flight over all connections; 65,536 by default, at least 1.
+    ///
+    /// The excess is refused with `resource_exhausted`, not started, and asked to come back in 50 ms, which clients of this project
+    /// do by themselves. Connections on several threads may take as many too many as there are threads. A call whose handler is ready at
+    /// its first poll is never in flight.
+    pub fn max_calls(mut self, calls: u32) -> Self {
+        self.bounds.max_calls = calls;
+        self
+    }
+
+    /// Sets the longest time that a call may take, whatever its caller asks for; without end by default. A caller that asks for
+    /// nothing gets this.
+    pub fn max_timeout(mut self, timeout: Duration) -> Self {
+        self.config.max_timeout = timeout;
+        self
+    }
+
+    /// Sets how many bytes may be unsent to a client that reads slowly, before nothing more is read from it and none of its handlers
+    /// polled; 1 MiB by default.
+    pub fn write_high_water(mut self, bytes: usize) -> Self {
+        self.config.write_high_water = bytes;
+        self
+    }
+
+    /// Sets how long a client may be silent before it is asked whether it is there; 20 s by default. [`Duration::MAX`]: it is never
+    /// asked.
+    pub fn keepalive_idle(mut self, idle: Duration) -> Self {
+        self.config.keepalive_idle = idle;
+        self
+    }
+
+    /// Sets how long a client may be silent after it was asked, before its connection counts as lost and its handlers are dropped;
+    /// 10 s by default. A client that does not read what it was sent is not asked: it is this end that stopped to read.
+    pub fn keepalive_timeout(mut self, timeout: Duration) -> Self {
+        self.config.keepalive_timeout = timeout;
+        self
+    }
+
+    /// Sets the least time between the pings of a client; 1 s by default. Clients are told, and obey; one that sends 64 too
+    /// many has its connection ended.
+    pub fn keepalive_floor(mut self, interval: Duration) -> Self {
+        self.config.ping_interval = interval;
+        self
+    }
+
+    /// Sets how long a connection may be without a call before it is closed, in order; without end by default. Its client makes
+    /// another one when it needs one.
+    pub fn idle_timeout(mut self, timeout: Duration) -> Self {
+        self.config.idle_timeout = timeout;
+        self
+    }
+
+    /// Sets how old a connection may become, give or take a tenth, before it is closed in order: its client makes another one, and
+    /// so spreads over servers that were added; without end by default. Its calls may take as long as [`drain_timeout`](Self::drain_timeout) says.
+    pub fn max_connection_age(mut self, age: Duration) -> Self {
+        self.bounds.max_age = Some(age);
         self
     }
 
@@ -106,13 +173,13 @@ impl Server {
 
     /// Sets how long a new connection may take to introduce itself; 10 s by default.
     pub fn handshake_timeout(mut self, timeout: Duration) -> Self {
-        self.handshake_timeout = timeout.min(limits::MAX_TIMEOUT);
+        self.bounds.handshake_timeout = timeout.min(limits::MAX_TIMEOUT);
         self
     }
 
     /// Sets how long the accepted calls may take to finish when the server ends; 30 s by default.
     pub fn drain_timeout(mut self, timeout: Duration) -> Self {
-        self.drain_timeout = timeout.min(limits::MAX_TIMEOUT);
+        self.bounds.drain_timeout = timeout.min(limits::MAX_TIMEOUT);
         self
     }
 
@@ -155,8 +222,7 @@ impl Server {
     /// That of [`run`](Self::run).
     pub async fn run_until<F: Future>(self, signal: F) -> Result<(), Error> {
         let router = Router::new(self.dispatchers)?;
-        let config = Config::new(self.max_message_size, self.max_calls_per_connection);
-        let shared = Arc::new(Shared::new(router, config, self.handshake_timeout));
+        let shared = Arc::new(Shared::new(router, self.config.clamped(), self.bounds));
         let mut connections = Connections::new(shared);
         {
             let mut signal = pin!(signal);
@@ -173,7 +239,7 @@ impl Server {
             .await;
         }
         drop(self.listener);
-        drain(&mut connections, self.drain_timeout).await;
+        drain(&mut connections, self.bounds.drain_timeout).await;
         Ok(())
     }
 }
@@ -300,8 +366,7 @@ pub async fn serve_stream(
     dispatchers: Vec<Arc<dyn Dispatcher>>,
 ) -> Result<(), Error> {
     let router = Router::new(dispatchers)?;
-    let config = Config::new(limits::MAX_MESSAGE_SIZE, limits::MAX_CALLS_PER_CONNECTION);
-    let shared = Arc::new(Shared::new(router, config, limits::HANDSHAKE_TIMEOUT));
+    let shared = Arc::new(Shared::new(router, Config::default(), Bounds::default()));
     crate::driver::serve(transport, Peer::Local, shared, Arc::default()).await;
     Ok(())
 }

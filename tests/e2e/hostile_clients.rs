@@ -129,7 +129,10 @@ async fn a_broken_message_is_named(network: Network) {
         ),
         (vec![0x94, 0, 1, 7, 0x90], "the method of a message: expected a string"),
         (vec![0x95, 3, 1, 0xa1, b'm', 0x90, 0x90], "the metadata of a message: expected a map"),
-        (nested, "nest deeper than 128 levels (PROTOCOL 3.3)"),
+        (
+            nested,
+            "nest deeper than 128 levels, as `max_nesting` of the receiver allows (PROTOCOL 3.3)",
+        ),
         (vec![0x94, 1, 1, 0xc0, 0xc0], "from the wrong side (PROTOCOL 3.4)"),
         (vec![0x93, 7, 1, 0xc0], "unknown message type 7 (PROTOCOL 3.4)"),
         (vec![0x91, 63], "unknown message type 63 (PROTOCOL 3.4)"),
@@ -190,7 +193,7 @@ async fn what_is_wrong_inside_a_payload_fails_its_call_alone(network: Network) {
     };
     assert_eq!(
         message,
-        "argument \"points\" (position 1) does not decode: arrays and maps nest deeper than 128 levels"
+        "argument \"points\" (position 1) does not decode: arrays and maps nest deeper than 128 levels, as `max_nesting` of the receiver allows"
     );
     for arguments in [
         &[][..],
@@ -219,7 +222,9 @@ async fn what_is_wrong_inside_a_payload_fails_its_call_alone(network: Network) {
 async fn what_may_be_ignored_is_ignored(network: Network) {
     let served = serve(network).await;
     let mut wire = served.introduced().await;
-    // A cancel of nothing, a pong that nobody asked for, an extension, a go-away of a client.
+    wire.say(&request(77, "Probe.add", numbers(&[1, 2]))).await;
+    assert_eq!(wire.hear().await, Said::number(77, 3));
+    // A cancel that crossed its answer, a pong that nobody asked for, an extension, a go-away of a client.
     for message in [
         &[0x93, 6, 77, 0xc0][..],
         &[0x93, 12, 1, 0xc0],

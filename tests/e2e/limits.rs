@@ -178,7 +178,7 @@ async fn metadata_has_a_limit(network: Network) {
     let long = "x".repeat(9_000);
     let error = client.seen().metadata("long", &long).await.expect_err("it is too large");
     assert_eq!(error.kind(), Code::ResourceExhausted);
-    let message = "the metadata has 9027 bytes, more than the 8192 allowed; move large values into the arguments";
+    let message = "the metadata has 9027 bytes, more than the 8192 allowed; move large values into the arguments, or raise it with `max_metadata_size` on the channel's builder";
     assert_eq!(error.message(), message);
     assert!(error.is_not_started());
     let fits = client.seen().metadata("long", &long[..8_000]).await.expect("it fits");

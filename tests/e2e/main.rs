@@ -12,6 +12,8 @@ mod context;
 mod deadlines;
 mod hostile_clients;
 mod hostile_servers;
+mod keepalive;
+mod lifetimes;
 mod limits;
 mod listeners;
 mod oneway;

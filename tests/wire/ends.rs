@@ -121,7 +121,8 @@ pub(crate) type Outcome = Option<Result<Payload, Error>>;
 
 /// The client's end.
 pub(crate) struct Client {
-    pub(crate) machine: client::Connection<Outcome>,
+    pub(crate) machine: client::Channel<Outcome>,
+    pub(crate) link: client::LinkId,
     pub(crate) codec: FrameCodec,
     pub(crate) input: BytesMut,
     pub(crate) has_preface: bool,
@@ -131,14 +132,16 @@ pub(crate) struct Client {
 impl Client {
     /// An end that has sent its preface and hello.
     pub(crate) fn connected(config: client::Config) -> Self {
-        let mut machine = client::Connection::new(config);
-        machine.connected();
+        let now = Instant::now();
+        let mut machine = client::Channel::new(config, 1);
+        let link = machine.connected(now);
         Self {
             machine,
+            link,
             codec: FrameCodec::new(config.max_message_size),
             input: BytesMut::new(),
             has_preface: false,
-            now: Instant::now(),
+            now,
         }
     }
 
@@ -148,7 +151,7 @@ impl Client {
         let mut other = Server::new(server);
         other.feed(&end.written()).expect("a client's opening is right");
         end.feed(&other.written()).expect("a server's opening is right");
-        assert!(end.machine.is_open());
+        assert!(end.machine.is_open(end.link));
         end
     }
 
@@ -165,7 +168,9 @@ impl Client {
         mut outgoing: client::Outgoing,
         deadline: Option<Instant>,
     ) -> client::CallRef {
-        self.machine.submit(&mut outgoing, deadline, None).expect("there is room for the call")
+        self.machine
+            .submit(&mut outgoing, deadline, None, self.now)
+            .expect("there is room for the call")
     }
 
     /// Sends what may be sent.
@@ -190,7 +195,7 @@ impl Client {
             }
         }
         while let Some(mut frame) = self.codec.decode(&mut self.input).map_err(violation)? {
-            match self.machine.receive(&mut frame)? {
+            match self.machine.receive(self.link, &mut frame, self.now)? {
                 client::Event::None | client::Event::Gone(..) => {}
                 client::Event::Answered(waiter, outcome) => *waiter = Some(outcome),
                 client::Event::GoAway(error) => farewells.push(error),
@@ -216,7 +221,7 @@ impl Client {
 
     /// What was written since this was asked last.
     pub(crate) fn written(&mut self) -> Vec<u8> {
-        drain(self.machine.output())
+        drain(self.machine.output(self.link))
     }
 }
 
@@ -253,6 +258,7 @@ pub(crate) struct Refusal {
     pub(crate) code: Code,
     pub(crate) message: String,
     pub(crate) flags: u64,
+    pub(crate) retry_after: Option<u64>,
 }
 
 /// The only frame in `bytes`, which is a response with an error.
@@ -262,13 +268,14 @@ pub(crate) fn refusal(bytes: &[u8]) -> Refusal {
     assert_eq!(reader.array_len(), Ok(4));
     assert_eq!(reader.unsigned(), Ok(1), "a response");
     let id = reader.unsigned().expect("an id");
-    assert_eq!(reader.array_len(), Ok(4), "an error");
+    let elements = reader.array_len().expect("an error");
     let code = Code::from_number(reader.unsigned().expect("a code"));
     let message = reader.str().expect("a message").to_owned();
     assert!(reader.take_nil(), "no details");
     let flags = reader.unsigned().expect("flags");
+    let retry_after = (elements == 5).then(|| reader.unsigned().expect("microseconds"));
     assert!(reader.take_nil() && reader.rest().is_empty(), "nil in the place of the result");
-    Refusal { id, code, message, flags }
+    Refusal { id, code, message, flags, retry_after }
 }
 
 fn violation(error: FrameError) -> Violation {

@@ -147,11 +147,11 @@ fn hello_of_a_server(example: &[u8]) {
     same(&server.written()[8..], example);
     let mut client = Client::connected(client_config());
     client.feed(&[&PREFACE, example].concat()).expect("a right opening");
-    assert!(client.machine.is_open());
+    assert!(client.machine.is_open(client.link));
     for _ in 0..1025 {
         client.send(ping(0));
     }
-    assert_eq!(client.machine.in_flight(), 1024, "the limit that the hello announced");
+    assert_eq!(client.machine.in_flight(client.link), 1024, "the limit that the hello announced");
 }
 
 fn request(example: &[u8]) {
@@ -183,7 +183,7 @@ fn response(example: &[u8]) {
 
     client.feed(example).expect("an answer to an outstanding call");
     assert_eq!(answer_of(&mut client, call), b"hi");
-    assert_eq!(client.machine.in_flight(), 7);
+    assert_eq!(client.machine.in_flight(client.link), 7);
 }
 
 fn notification(example: &[u8]) {
@@ -212,7 +212,7 @@ fn cancel(example: &[u8]) {
     let request = client.written();
     assert!(client.machine.cancel(call).is_none(), "the call stays outstanding");
     same(&client.written(), example);
-    assert_eq!(client.machine.in_flight(), 8);
+    assert_eq!(client.machine.in_flight(client.link), 8);
 
     let mut server = Server::opened(server_config());
     let (key, _request) = server.call(&request);
@@ -221,10 +221,15 @@ fn cancel(example: &[u8]) {
     assert!(matches!(asked[..], [Asked::Cancel(41)]), "{asked:?}");
     assert_eq!(server.machine.in_flight(), 0);
     client.feed(&server.written()).expect("the cancelled call is answered");
-    assert_eq!(client.machine.in_flight(), 7);
+    assert_eq!(client.machine.in_flight(client.link), 7);
 
+    // Rule 4.5: one cancel for each request, crossing its response or not.
+    let (key, answered) = server.call(&request);
+    server.machine.answer(key, answered.done().outcome());
+    server.written();
     let asked = server.feed(example).expect("a cancel that crossed the response");
     assert!(asked.is_empty() && server.written().is_empty(), "it is ignored");
+    assert_eq!(server.feed(example).err(), Some(Violation::TooManyCancels));
 }
 
 fn response_with_an_error(example: &[u8]) {
@@ -370,7 +375,7 @@ fn go_away_after_a_violation(example: &[u8]) {
         (reason.kind(), reason.message()),
         (Code::Internal, "a second hello (PROTOCOL 1.5)")
     );
-    client.machine.violated(&violation);
+    client.machine.violated(client.link, &violation);
     same(&client.written(), example);
 }
 

@@ -1,12 +1,15 @@
 //! What fails one call and leaves the connection as it was: rules 2.4, 3.5, 4.2, 4.6, 7.1 and 9.2.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 use rpc_core::{
     Code, Metadata, Structs, Value, Violation,
     connection::{client, server},
-    limits::{MAX_FRAME_SIZE, MAX_METADATA_SIZE, MAX_METHOD_NAME},
+    limits::{self, MAX_FRAME_SIZE, MAX_METADATA_SIZE, MAX_METHOD_NAME},
     msgpack,
 };
 
@@ -63,7 +66,10 @@ fn a_request_above_the_limit_is_refused_as_it_arrives() {
              raise it with `max_message_size` on the server"
         );
         let code = Code::ResourceExhausted;
-        assert_eq!(refusal(&answer), Refusal { id: id.into(), code, message, flags: 1 });
+        assert_eq!(
+            refusal(&answer),
+            Refusal { id: id.into(), code, message, flags: 1, retry_after: None }
+        );
         assert!(server.end().is_ok(), "the stream is between two frames");
         server.call(&framed(&call_of_size(Some(id), 100)));
     }
@@ -119,7 +125,7 @@ fn an_oversized_response_to_a_cancelled_call_ends_it() {
     let mut response = vec![0x94, 1, 0, 0xc0];
     response.resize(LEAST + 1, 0x90);
     client.feed(&framed(&response)).expect("no violation");
-    assert_eq!((client.machine.in_flight(), client.machine.len()), (0, 0));
+    assert_eq!((client.machine.in_flight(client.link), client.machine.len()), (0, 0));
 }
 
 #[test]
@@ -131,7 +137,7 @@ fn a_client_does_not_send_what_its_server_would_refuse() {
     assert!(error.is_not_started());
     assert!(error.message().contains("max_message_size"), "{error}");
     assert!(client.written().is_empty());
-    assert_eq!((client.machine.in_flight(), client.machine.len()), (0, 0));
+    assert_eq!((client.machine.in_flight(client.link), client.machine.len()), (0, 0));
 }
 
 #[test]
@@ -272,7 +278,7 @@ fn early_calls_keep_to_the_assumed_limits() {
     for _ in 0..200 {
         client.send(ping(0));
     }
-    assert_eq!(client.machine.in_flight(), 128);
+    assert_eq!(client.machine.in_flight(client.link), 128);
 
     let mut client = Client::connected(client::Config::new(LEAST, None, Structs::Named));
     client.written();
@@ -284,20 +290,48 @@ fn early_calls_keep_to_the_assumed_limits() {
     server.feed(&EMPTY_HELLO).expect("a right hello");
     client.feed(&server.written()).expect("a right opening");
     client.transmit();
-    assert_eq!(client.machine.in_flight(), 2);
+    assert_eq!(client.machine.in_flight(client.link), 2);
     assert!(client.machine.waiter(large).is_none());
 }
 
 #[test]
-fn a_flood_of_cancels_and_pongs_asks_for_nothing() {
+fn a_request_may_be_cancelled_once() {
+    // Rule 4.5.
     let mut server = Server::opened(server_config());
-    let mut client = Client::opened(client_config(), server_config());
-    for _ in 0..1000 {
-        assert!(server.feed(&framed(&[0x93, 6, 7, 0xc0])).expect("no violation").is_empty());
-        assert!(server.feed(&framed(&[0x93, 12, 7, 0xc0])).expect("no violation").is_empty());
-        assert!(client.feed(&framed(&[0x93, 12, 7, 0xc0])).expect("no violation").is_empty());
+    for id in 0..100 {
+        let (key, request) = server.call(&framed(&[0x94, 0, id, 0xa1, b'm', 0x90]));
+        server.machine.answer(key, request.done().outcome());
     }
-    assert!(server.written().is_empty() && client.written().is_empty());
+    server.written();
+    // Each of them crossed a response.
+    for id in 0..100 {
+        let cancel = framed(&[0x93, 6, id, 0xc0]);
+        assert!(server.feed(&cancel).expect("as many as there were requests").is_empty());
+    }
+    assert!(server.written().is_empty());
+    let violation = server.feed(&framed(&[0x93, 6, 7, 0xc0])).expect_err("one too many");
+    assert_eq!(violation, Violation::TooManyCancels);
+}
+
+#[test]
+fn a_flood_of_free_frames_is_a_violation() {
+    // Rule 8.3: pings, pongs that nobody asked for, and types that are ignored.
+    for frame in [&[0x93, 11, 7, 0xc0][..], &[0x93, 12, 7, 0xc0], &[0x92, 64, 0xc0]] {
+        let mut server = Server::opened(server_config());
+        let mut client = Client::opened(client_config(), server_config());
+        let (now, interval) = (Instant::now(), limits::PING_INTERVAL);
+        let burst = framed(frame).repeat(limits::FREE_FRAMES as usize);
+        server.feed(&burst).expect("a burst is taken");
+        client.feed(&burst).expect("a burst is taken");
+        for later in 1..100 {
+            (server.now, client.now) = (now + interval * later, now + interval * later);
+            server.feed(&framed(frame)).expect("one every interval is taken");
+            client.feed(&framed(frame)).expect("one every interval is taken");
+        }
+        let flood = Violation::Flood { interval };
+        assert_eq!(server.feed(&framed(frame)).err(), Some(flood.clone()));
+        assert_eq!(client.feed(&framed(frame)).err(), Some(flood));
+    }
 }
 
 #[test]
@@ -330,8 +364,13 @@ fn an_error_that_is_too_large_for_its_reader_is_cut() {
     let error = rpc_core::Error::unknown("much to tell").with_details(details, true);
     let (key, _request) = server.call(&framed(&call_of_size(Some(7), 100)));
     server.machine.answer(key, Err(&error));
-    let expected =
-        Refusal { id: 7, code: Code::Unknown, message: "much to tell".to_owned(), flags: 0 };
+    let expected = Refusal {
+        id: 7,
+        code: Code::Unknown,
+        message: "much to tell".to_owned(),
+        flags: 0,
+        retry_after: None,
+    };
     assert_eq!(refusal(&server.written()), expected);
 }
 
@@ -340,7 +379,7 @@ fn a_client_closes_for_its_servers_violation_and_says_why() {
     let mut client = Client::opened(client_config(), server_config());
     let violation = client.feed(&EMPTY_HELLO).expect_err("a second hello");
     assert_eq!(violation, Violation::SecondHello);
-    client.machine.violated(&violation);
+    client.machine.violated(client.link, &violation);
     let mut server = Server::opened(server_config());
     let asked = server.feed(&client.written()).expect("a go-away");
     let [Asked::GoAway(Some(reason))] = &asked[..] else {
@@ -400,7 +439,7 @@ fn metadata_that_a_client_lets_pass_is_accepted_by_the_server() {
     for size in MAX_METADATA_SIZE - 64..=MAX_METADATA_SIZE {
         let mut metadata = Metadata::new();
         metadata.insert("k", &"v".repeat(size));
-        if metadata.check().is_ok() {
+        if metadata.check(rpc_core::limits::MAX_METADATA_SIZE).is_ok() {
             largest = Some(metadata);
         }
     }
@@ -415,13 +454,13 @@ fn metadata_that_a_client_lets_pass_is_accepted_by_the_server() {
 }
 
 #[test]
-fn a_ping_flood_does_not_grow_the_output_of_an_end_that_cannot_write() {
+fn pings_do_not_grow_the_output_of_an_end_that_cannot_write() {
     // A client reads always, so this is the end that a server which never reads could fill.
     let mut client = Client::opened(client_config(), server_config());
-    let pings = framed(&[0x93, 11, 7, 0xc0]).repeat(1 << 12);
-    for _ in 0..64 {
-        client.feed(&pings).expect("no violation");
+    for _ in 0..1 << 18 {
+        client.now += limits::PING_INTERVAL;
+        client.feed(&framed(&[0x93, 11, 7, 0xc0])).expect("one every interval is taken");
     }
-    let unsent = bytes::Buf::remaining(client.machine.output());
-    assert!(unsent <= (1 << 20) + 32, "{unsent} bytes");
+    let unsent = bytes::Buf::remaining(client.machine.output(client.link));
+    assert!(unsent <= limits::WRITE_HIGH_WATER + 32, "{unsent} bytes");
 }

@@ -14,12 +14,34 @@ pub(super) struct Flood {
     left: u32,
     /// Until when the bucket was filled.
     filled: Instant,
+    /// Pings of this end that were not answered.
+    pongs_due: u32,
 }
 
 impl Flood {
     /// A full bucket, which gets one more frame every `interval`.
     pub(super) fn new(interval: Duration, now: Instant) -> Self {
-        Self { interval, left: FREE_FRAMES, filled: now }
+        Self { interval, left: FREE_FRAMES, filled: now, pongs_due: 0 }
+    }
+
+    /// This end sends a ping: the pong to it is asked for.
+    pub(super) fn expect_pong(&mut self) {
+        self.pongs_due = self.pongs_due.saturating_add(1);
+    }
+
+    /// Takes a pong, which is free where it was asked for.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`allow`](Self::allow).
+    pub(super) fn pong(&mut self, now: Instant) -> Result<(), Violation> {
+        match self.pongs_due.checked_sub(1) {
+            Some(left) => {
+                self.pongs_due = left;
+                Ok(())
+            }
+            None => self.allow(now),
+        }
     }
 
     /// Takes one frame out.
@@ -77,6 +99,18 @@ mod tests {
             now += INTERVAL;
             assert!(flood.allow(now).is_ok());
         }
+    }
+
+    #[test]
+    fn a_pong_that_was_asked_for_is_free() {
+        let now = Instant::now();
+        let mut flood = Flood::new(INTERVAL, now);
+        for _ in 0..1000 {
+            flood.expect_pong();
+            assert!(flood.pong(now).is_ok());
+        }
+        let unasked = (0..1000).take_while(|_| flood.pong(now).is_ok()).count();
+        assert_eq!(unasked, FREE_FRAMES as usize);
     }
 
     #[test]

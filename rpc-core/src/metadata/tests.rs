@@ -68,16 +68,19 @@ fn values_are_not_shown() {
 #[test]
 fn bounds_are_checked() {
     let mut metadata = Metadata::new();
-    assert!(metadata.check().is_ok());
+    assert!(metadata.check(MAX_METADATA_SIZE).is_ok());
     metadata.insert("k", &"v".repeat(MAX_METADATA_SIZE - 100));
-    assert!(metadata.check().is_ok());
+    assert!(metadata.check(MAX_METADATA_SIZE).is_ok());
     metadata.insert("k", &"v".repeat(MAX_METADATA_SIZE));
-    let error = metadata.check().expect_err("too large");
+    let error = metadata.check(MAX_METADATA_SIZE).expect_err("too large");
     assert_eq!(error.kind(), Code::ResourceExhausted);
     assert!(error.is_not_started() && error.message().contains("8192 allowed"), "{error}");
     metadata.remove("k");
     metadata.insert("", "v");
-    assert_eq!(metadata.check().expect_err("no name").kind(), Code::InvalidArgument);
+    assert_eq!(
+        metadata.check(MAX_METADATA_SIZE).expect_err("no name").kind(),
+        Code::InvalidArgument
+    );
 }
 
 #[test]

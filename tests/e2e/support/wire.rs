@@ -94,10 +94,25 @@ impl Wire {
 
     /// Hears preface and hello of a client, and says those of a server.
     pub(crate) async fn welcome(&mut self) {
+        self.greet(&hello(1_024)).await;
+    }
+
+    /// The same, of a server that wants to be asked no more often than every so many microseconds.
+    pub(crate) async fn welcome_asked_every(&mut self, micros: u64) {
+        let mut message = vec![0x92, 14];
+        write_map_len(&mut message, 2);
+        for (key, value) in [(0, 1_024), (5, micros)] {
+            write_uint(&mut message, key);
+            write_uint(&mut message, value);
+        }
+        self.greet(&message).await;
+    }
+
+    async fn greet(&mut self, hello: &[u8]) {
         assert_eq!(self.preface().await, Some(preface(1, 0)));
         assert_eq!(self.hear().await, Said::Hello);
         self.send(&preface(1, 0)).await;
-        self.say(&hello(1_024)).await;
+        self.say(hello).await;
     }
 
     /// Hears a request whose method is this, and returns its id.

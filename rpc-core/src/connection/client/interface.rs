@@ -22,6 +22,8 @@ pub struct Config {
     pub default_timeout: Option<Duration>,
     /// How the server is to write structs.
     pub structs: Structs,
+    /// How deep answers may nest.
+    pub max_nesting: u8,
     /// Unsent bytes above which calls wait for their turn.
     pub write_high_water: usize,
     /// How long one attempt to connect may take, up to the server's hello.
@@ -50,6 +52,7 @@ impl Default for Config {
             max_message_size: limits::MAX_MESSAGE_SIZE,
             default_timeout: Some(limits::CALL_TIMEOUT),
             structs: Structs::Named,
+            max_nesting: limits::MAX_NESTING,
             write_high_water: limits::WRITE_HIGH_WATER,
             connect_timeout: limits::CONNECT_TIMEOUT,
             wait_for_connection: limits::WAIT_FOR_CONNECTION,
@@ -65,6 +68,16 @@ impl Default for Config {
 }
 
 impl Config {
+    /// The defaults but for these three.
+    #[must_use]
+    pub fn new(
+        max_message_size: usize,
+        default_timeout: Option<Duration>,
+        structs: Structs,
+    ) -> Self {
+        Self { max_message_size, default_timeout, structs, ..Self::default() }.clamped()
+    }
+
     /// The same, with what is outside of what the protocol allows brought to its nearest bound.
     #[must_use]
     pub fn clamped(mut self) -> Self {
@@ -72,6 +85,7 @@ impl Config {
         self.default_timeout = self.default_timeout.map(|timeout| timeout.min(MAX_TIMEOUT));
         self.connect_timeout = self.connect_timeout.min(MAX_TIMEOUT);
         self.wait_for_connection = self.wait_for_connection.min(MAX_TIMEOUT);
+        self.max_nesting = self.max_nesting.clamp(1, limits::MAX_NESTING);
         self.max_attempts = self.max_attempts.max(1);
         self.write_high_water = self.write_high_water.max(1);
         self

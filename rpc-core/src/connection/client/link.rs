@@ -129,6 +129,11 @@ impl Link {
         self.flood.allow(now)
     }
 
+    /// The server answered a ping, or says so.
+    pub(super) fn answered(&mut self, now: Instant) -> Result<(), Violation> {
+        self.flood.pong(now)
+    }
+
     pub(super) fn pong(&mut self, token: u64, high_water: usize) {
         // A client always reads, so a server that never does could fill its memory with pongs.
         if self.output.remaining() < high_water {
@@ -154,6 +159,7 @@ impl Link {
                     Verdict::Nothing => None,
                     Verdict::Ask => {
                         self.pings += 1;
+                        self.flood.expect_pong();
                         let token = self.pings;
                         self.output.message(|out| message::write_ping(out, token));
                         None

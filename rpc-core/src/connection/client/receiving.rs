@@ -75,7 +75,11 @@ impl<W: Default> Channel<W> {
                 link.pong(token, self.config.write_high_water);
                 Ok(Event::None)
             }
-            Message::Pong | Message::Ignored => {
+            Message::Pong => {
+                link.answered(now)?;
+                Ok(Event::None)
+            }
+            Message::Ignored => {
                 link.allow(now)?;
                 Ok(Event::None)
             }
@@ -124,7 +128,8 @@ impl<W: Default> Channel<W> {
             // This frame took no buffer, so none goes in its place.
             Body::Large(_) => Body::default(),
         };
-        let payload = Payload::new(std::mem::replace(body, spare), payload);
+        let payload =
+            Payload::new(std::mem::replace(body, spare), payload).nesting(self.config.max_nesting);
         Ok(Event::Answered(&mut entry.waiter, Ok(payload)))
     }
 

@@ -13,17 +13,35 @@
 //! received. Bounds: calls in flight (`max_calls`), and output, which its driver keeps below the high-water mark by not
 //! reading. A [`Violation`] ends the connection, everything else at most one call. PROTOCOL 1, 4, 8, 9.
 
-use std::time::{Duration, Instant};
+mod interface;
+mod lifetime;
+mod permits;
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use rustc_hash::FxHashMap;
 
+pub use self::{
+    interface::{CallKey, Config, Event, Overdue, Retirement},
+    permits::Permits,
+};
+use self::{
+    interface::{
+        answer_too_large, request_too_large, shutting_down, too_many_calls, too_many_calls_in_all,
+    },
+    lifetime::{Due, Lifetime},
+    permits::Held,
+};
 use crate::{
     Error,
     buffer::WriteBuffer,
     dispatch::Incoming,
     frame::{Frame, VERSION, preface},
     hello::Hello,
-    limits::{ASSUMED_MESSAGE_SIZE, MAX_FRAME_SIZE, MAX_METADATA_SIZE, MAX_METHOD_NAME},
+    limits::{MAX_METHOD_NAME, MAX_TIMEOUT},
     message::{self, Message, kind},
     metadata::{self, Extras},
     payload::{Body, Payload, Span, slice},
@@ -31,79 +49,20 @@ use crate::{
     violation::Violation,
 };
 
-/// What the server's end is told once.
-#[derive(Clone, Copy, Debug)]
-#[non_exhaustive]
-pub struct Config {
-    /// Bytes of the largest message that is accepted; at least 64 KiB (PROTOCOL 1.6).
-    pub max_message_size: usize,
-    /// Calls in flight that are accepted; at least 1.
-    pub max_calls: u32,
-}
-
-impl Config {
-    /// A configuration; what is outside of what the protocol allows is brought to its nearest bound.
-    pub fn new(max_message_size: usize, max_calls: u32) -> Self {
-        Self {
-            max_message_size: max_message_size.clamp(ASSUMED_MESSAGE_SIZE, MAX_FRAME_SIZE),
-            max_calls: max_calls.max(1),
-        }
-    }
-}
-
 /// What is awaited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     Preface,
     Hello,
     Open,
+    /// No further calls are taken.
     Draining,
-}
-
-/// One call, from when it arrived until it is answered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct CallKey(u64);
-
-impl CallKey {
-    fn of_request(id: u32) -> Self {
-        Self(u64::from(id))
-    }
-
-    /// Notifications have no id; a key of their own begins above all ids.
-    fn of_notification(ordinal: u64) -> Self {
-        Self(ordinal | 1 << 63)
-    }
-
-    fn id(self) -> Option<u32> {
-        u32::try_from(self.0).ok()
-    }
-
-    /// Whether its caller gets no answer.
-    pub fn is_notification(self) -> bool {
-        self.id().is_none()
-    }
 }
 
 #[derive(Debug)]
 struct Pending {
     handle: u32,
     deadline: Option<Instant>,
-}
-
-/// What a received frame asks of the driver.
-#[derive(Debug)]
-pub enum Event {
-    /// Nothing.
-    None,
-    /// Run this call: poll its handler once, then [`answer`](Connection::answer) or [`pending`](Connection::pending).
-    Call(CallKey, Incoming),
-    /// Drop the handler with this handle; its call has been answered.
-    Cancel {
-        /// The number that the driver gave to [`pending`](Connection::pending).
-        handle: u32,
-    },
-    /// The client goes away, for this reason if it had one.
-    GoAway(Option<Error>),
 }
 
 /// The server's end of one connection.
@@ -115,23 +74,42 @@ pub struct Connection {
     calls: FxHashMap<CallKey, Pending>,
     /// Handlers that run on although their calls were answered; they count as in flight.
     leftovers: usize,
-    /// At or before the earliest deadline in `calls`: a call that ends does not move it.
+    /// One permit for each of both.
+    permits: Held,
+    /// At or before the earliest deadline: a call that ends does not move it.
     timer: Option<Instant>,
     accepted: u64,
+    /// Requests that came, less the cancels that did.
+    cancels_left: u64,
+    /// When the connection is to end by itself; until it is open, the driver's business.
+    retirement: Option<Retirement>,
+    lifetime: Option<Lifetime>,
+    /// When what is left is to be dropped.
+    drained_by: Option<Instant>,
     output: WriteBuffer,
 }
 
 impl Connection {
-    /// The server's end of a connection from which nothing was read.
+    /// The server's end of a connection from which nothing was read, by itself.
     pub fn new(config: Config) -> Self {
+        Self::sharing(config, Permits::new(u32::MAX), None)
+    }
+
+    /// The same, of a server that has other connections besides, and that may want to end this one.
+    pub fn sharing(config: Config, permits: Arc<Permits>, retirement: Option<Retirement>) -> Self {
         Self {
-            config,
+            config: config.clamped(),
             state: State::Preface,
             peer: Hello::default(),
             calls: FxHashMap::default(),
             leftovers: 0,
+            permits: Held::new(permits),
             timer: None,
             accepted: 0,
+            cancels_left: 0,
+            retirement,
+            lifetime: None,
+            drained_by: None,
             output: WriteBuffer::new(),
         }
     }
@@ -144,6 +122,7 @@ impl Connection {
         let hello = Hello {
             max_calls: self.config.max_calls,
             max_message_size: self.config.max_message_size,
+            ping_interval: self.config.ping_interval,
             ..Hello::default()
         };
         self.output.message(|out| message::write_hello(out, &hello));
@@ -179,18 +158,25 @@ impl Connection {
         };
         let message = Message::parse(body.as_slice())?;
         if self.state == State::Hello {
-            return self.hello(message, body.as_slice());
+            return self.hello(message, body.as_slice(), now);
         }
         match message {
             Message::Call { id, method, metadata, payload } => {
                 self.call(id, method, metadata, payload, body, now)
             }
-            Message::Cancel { id } => Ok(self.cancel(id)),
+            Message::Cancel { id } => {
+                // Each request may be cancelled once: more cancels are for nothing.
+                self.cancels_left =
+                    self.cancels_left.checked_sub(1).ok_or(Violation::TooManyCancels)?;
+                Ok(self.cancel(id))
+            }
             Message::Ping { token } => {
+                self.open_since(now).allow(now)?;
                 self.output.message(|out| message::write_pong(out, token));
                 Ok(Event::None)
             }
-            Message::Pong | Message::Ignored => Ok(Event::None),
+            Message::Pong => self.open_since(now).answered(now).map(|()| Event::None),
+            Message::Ignored => self.open_since(now).allow(now).map(|()| Event::None),
             Message::GoAway { error, .. } => Ok(Event::GoAway(
                 error.and_then(|span| message::read_error(slice(body, &span)).ok()),
             )),
@@ -201,13 +187,36 @@ impl Connection {
         }
     }
 
-    fn hello(&mut self, message: Message, frame: &[u8]) -> Result<Event, Violation> {
+    fn hello(&mut self, message: Message, frame: &[u8], now: Instant) -> Result<Event, Violation> {
         let Message::Hello(hello) = message else {
             return Err(Violation::HelloExpected { kind: message::kind_of(frame) });
         };
         self.peer = hello;
         self.state = State::Open;
+        let next = self.open_since(now).next_deadline();
+        self.due(next);
         Ok(Event::None)
+    }
+
+    /// What ends the open connection.
+    fn open_since(&mut self, now: Instant) -> &mut Lifetime {
+        let (config, retirement) = (&self.config, &mut self.retirement);
+        self.lifetime.get_or_insert_with(|| Lifetime::new(config, retirement.take(), now))
+    }
+
+    /// Bytes have come from the client; or none could, because this end does not read.
+    pub fn heard(&mut self, now: Instant) {
+        if let Some(lifetime) = &mut self.lifetime {
+            lifetime.heard(now);
+        }
+    }
+
+    /// The timer fires at this time at the latest.
+    fn due(&mut self, time: Option<Instant>) {
+        self.timer = match (self.timer, time) {
+            (Some(timer), Some(time)) => Some(timer.min(time)),
+            (timer, time) => timer.or(time),
+        };
     }
 
     fn call(
@@ -239,15 +248,24 @@ impl Connection {
             }
             None => (Extras::default(), 0),
         };
+        self.cancels_left += u64::from(id.is_some());
         if self.state == State::Draining {
             return Ok(self.refuse(id, shutting_down()));
         }
         self.accepted += 1;
+        if let Some(lifetime) = &mut self.lifetime {
+            lifetime.called(now);
+        }
         if self.calls.len() + self.leftovers >= self.config.max_calls as usize {
             return Ok(self.refuse(id, too_many_calls(self.config.max_calls)));
         }
-        if metadata_size > MAX_METADATA_SIZE {
-            return Ok(self.refuse(id, metadata::too_large(metadata_size)));
+        if !self.permits.has_room() {
+            return Ok(self.refuse(id, too_many_calls_in_all(self.permits.limit())));
+        }
+        if metadata_size > self.config.max_metadata_size {
+            let limit = self.config.max_metadata_size;
+            let error = metadata::too_large(metadata_size, limit, "on the server");
+            return Ok(self.refuse(id, error));
         }
         if method.len() > MAX_METHOD_NAME {
             let error = Error::invalid_argument(format!(
@@ -257,14 +275,21 @@ impl Connection {
             return Ok(self.refuse(id, error));
         }
         let incoming = Incoming {
-            payload: Payload::new(std::mem::take(body), payload),
+            payload: Payload::new(std::mem::take(body), payload).nesting(self.config.max_nesting),
             method,
             metadata,
             attempt: extras.attempt.unwrap_or(1),
-            deadline: extras.timeout.or(self.peer.default_timeout).map(|timeout| now + timeout),
+            deadline: self.timeout(extras.timeout).map(|timeout| now + timeout),
             structs: self.peer.structs,
         };
         Ok(Event::Call(key, incoming))
+    }
+
+    /// How long a call may take that asks for so much.
+    fn timeout(&self, asked: Option<Duration>) -> Option<Duration> {
+        let asked = asked.or(self.peer.default_timeout);
+        let most = self.config.max_timeout;
+        if most == MAX_TIMEOUT { asked } else { Some(asked.map_or(most, |asked| asked.min(most))) }
     }
 
     fn oversized(&mut self, kind: u64, id: Option<u32>, size: usize) -> Result<Event, Violation> {
@@ -278,6 +303,7 @@ impl Connection {
                 {
                     return Err(Violation::DuplicateId { id });
                 }
+                self.cancels_left += u64::from(id.is_some());
                 if self.state == State::Draining {
                     return Ok(self.refuse(id, shutting_down()));
                 }
@@ -304,6 +330,7 @@ impl Connection {
     fn cancel(&mut self, id: u32) -> Event {
         match self.calls.remove(&CallKey::of_request(id)) {
             Some(Pending { handle, .. }) => {
+                self.permits.give();
                 self.write_failure(id, &Error::cancelled("the caller cancelled the call"));
                 Event::Cancel { handle }
             }
@@ -313,9 +340,8 @@ impl Connection {
 
     /// Notes that a call's handler did not end at its first poll. `handle` is what events will call it.
     pub fn pending(&mut self, key: CallKey, handle: u32, deadline: Option<Instant>) {
-        if let Some(deadline) = deadline {
-            self.timer = Some(self.timer.map_or(deadline, |timer| timer.min(deadline)));
-        }
+        self.due(deadline);
+        self.permits.take();
         self.calls.insert(key, Pending { handle, deadline });
     }
 
@@ -334,18 +360,21 @@ impl Connection {
     pub fn finish(&mut self, key: CallKey, outcome: Result<&mut Encoder, &Error>) {
         let pending = self.calls.remove(&key);
         debug_assert!(pending.is_some(), "a call is finished once");
+        self.permits.give();
         self.answer(key, outcome);
     }
 
     /// Notes that the handler of a call that was cancelled or expired could not be dropped.
     pub fn left_over(&mut self) {
         self.leftovers += 1;
+        self.permits.take();
     }
 
     /// Notes that such a handler has ended.
     pub fn leftover_ended(&mut self) {
         debug_assert!(self.leftovers > 0, "a leftover ends once");
         self.leftovers -= 1;
+        self.permits.give();
     }
 
     /// Frees what the table of calls held at its fullest.
@@ -358,10 +387,13 @@ impl Connection {
         self.timer
     }
 
-    /// Answers the calls whose deadline has passed, and hands each one's handle to `expired`.
-    pub fn expire(&mut self, now: Instant, mut expired: impl FnMut(u32)) {
+    /// Does what is due: answers the calls whose deadline has passed, and hands each one's handle to `expired`; asks a silent
+    /// client whether it is there; begins to drain a connection whose time has come.
+    ///
+    /// What comes back is why the connection is to be dropped, if it is.
+    pub fn expire(&mut self, now: Instant, mut expired: impl FnMut(u32)) -> Option<Overdue> {
         if self.timer.is_none_or(|timer| timer > now) {
-            return;
+            return None;
         }
         self.timer = None;
         let mut ended = Vec::new();
@@ -376,11 +408,36 @@ impl Connection {
         }
         for key in ended {
             if let Some(Pending { handle, .. }) = self.calls.remove(&key) {
+                self.permits.give();
                 expired(handle);
                 let error = Error::deadline_exceeded("the deadline passed while the handler ran");
                 self.answer(key, Err(&error));
             }
         }
+        let overdue = self.live(now);
+        let next = self.lifetime.as_ref().and_then(Lifetime::next_deadline);
+        self.due(next);
+        self.due(self.drained_by);
+        overdue
+    }
+
+    /// Does what is due about the connection itself.
+    fn live(&mut self, now: Instant) -> Option<Overdue> {
+        let has_calls = !self.calls.is_empty() || self.leftovers > 0;
+        let lifetime = self.lifetime.as_mut()?;
+        match lifetime.expire(has_calls, now) {
+            Due::Nothing => {}
+            Due::Ping => {
+                let token = lifetime.pings;
+                self.output.message(|out| message::write_ping(out, token));
+            }
+            Due::Silent => return Some(Overdue::Silent),
+            Due::Retire(grace) => {
+                self.drained_by = grace.and_then(|grace| now.checked_add(grace));
+                self.go_away();
+            }
+        }
+        self.drained_by.is_some_and(|end| end <= now).then_some(Overdue::Drain)
     }
 
     /// Takes no further calls and tells the client so (PROTOCOL 9.1).
@@ -417,6 +474,11 @@ impl Connection {
         self.calls.len()
     }
 
+    /// Unsent bytes above which nothing is to be read.
+    pub fn high_water(&self) -> usize {
+        self.config.write_high_water
+    }
+
     /// What is to be sent.
     pub fn output(&mut self) -> &mut WriteBuffer {
         &mut self.output
@@ -449,26 +511,4 @@ impl Connection {
         }
         self.output.message(|out| message::write_failure(out, id, error));
     }
-}
-
-fn shutting_down() -> Error {
-    Error::unavailable("the server is shutting down")
-}
-
-fn too_many_calls(limit: u32) -> Error {
-    Error::resource_exhausted(format!(
-        "more than {limit} calls in flight on this connection; raise it with `max_calls_per_connection` on the server"
-    ))
-}
-
-fn request_too_large(size: usize, limit: usize) -> Error {
-    Error::resource_exhausted(format!(
-        "the request has {size} bytes, more than the {limit} that the server accepts; raise it with `max_message_size` on the server"
-    ))
-}
-
-fn answer_too_large(size: usize, limit: usize) -> Error {
-    Error::resource_exhausted(format!(
-        "the answer has {size} bytes, more than the {limit} that the client accepts; raise it with `max_message_size` on the channel's builder"
-    ))
 }
