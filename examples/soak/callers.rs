@@ -114,12 +114,20 @@ async fn make(kind: Kind, client: &SoakClient, random: &mut Random) -> Result<Ou
 const TOO_LARGE: usize = MAX_MESSAGE_SIZE + 1;
 pub(crate) const MAX_MESSAGE_SIZE: usize = 2 << 20;
 
-/// More calls at once than the server takes on one connection, on a connection that does not know that yet.
-pub(crate) async fn burst(address: &str, calls: usize, mut random: Random, tally: &Arc<Tally>) {
-    let client = SoakClient::new(Channel::builder(address).connect_lazy());
+/// More calls at once than the server takes, on connections that do not know that yet.
+pub(crate) async fn burst(
+    address: &str,
+    channels: usize,
+    calls: usize,
+    mut random: Random,
+    tally: &Arc<Tally>,
+) {
+    let channels: Vec<_> =
+        (0..channels).map(|_| Channel::builder(address).connect_lazy()).collect();
     let mut callers = JoinSet::new();
-    for _ in 0..calls {
-        let (client, tally, mut random) = (client.clone(), Arc::clone(tally), random.fork());
+    for channel in channels.iter().cycle().take(calls) {
+        let client = SoakClient::new(channel.clone());
+        let (tally, mut random) = (Arc::clone(tally), random.fork());
         callers.spawn(async move {
             tally.begin();
             let ended = make(Kind::Burst, &client, &mut random).await;

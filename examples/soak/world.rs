@@ -32,9 +32,11 @@ use crate::{
 const CHANNELS: u32 = 4;
 const CALLERS_EACH: u32 = 8;
 
-/// Calls of a burst on one new connection, of which the server takes some at once.
-const BURST: usize = 120;
+/// Calls of a burst, on so many new connections, of which the server takes some at once.
+const BURST: usize = 300;
+const BURST_CHANNELS: usize = 3;
 const MAX_CALLS_PER_CONNECTION: u32 = 64;
+const MAX_CALLS: u32 = 128;
 
 /// Longer than any call here takes, and the drain of a server.
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);
@@ -164,7 +166,8 @@ async fn conduct(
             next_burst = now + random.millis(1_000, 5_000);
             let (address, random) = (address.to_owned(), random.fork());
             let tally = Arc::clone(&counters.tally);
-            bursts.spawn(async move { burst(&address, BURST, random, &tally).await });
+            bursts
+                .spawn(async move { burst(&address, BURST_CHANNELS, BURST, random, &tally).await });
         }
     }
     let _ = timeout(PATIENCE, bursts.join_all()).await;
@@ -193,7 +196,7 @@ async fn serve(
     mut random: Random,
     mut stopped: watch::Receiver<bool>,
 ) -> Result<(), Error> {
-    let (mut shutdown, mut task) = start(&listener, &running)?;
+    let (mut shutdown, mut task) = start(&listener, &running, &mut random)?;
     loop {
         let pause = random.millis(2_000, 6_000);
         let is_over = timeout(pause, async { stopped.wait_for(|stopped| *stopped).await.is_ok() });
@@ -202,7 +205,8 @@ async fn serve(
             return task.await.unwrap_or_else(|_| Err(Error::internal("the server panicked")));
         }
         restarts.fetch_add(1, Ordering::AcqRel);
-        let next = if random.coin() { Some(start(&listener, &running)?) } else { None };
+        let next =
+            if random.coin() { Some(start(&listener, &running, &mut random)?) } else { None };
         shutdown.shutdown();
         task.await.unwrap_or_else(|_| Err(Error::internal("the server panicked")))?;
         if next.is_none() {
@@ -210,7 +214,7 @@ async fn serve(
         }
         (shutdown, task) = match next {
             Some(next) => next,
-            None => start(&listener, &running)?,
+            None => start(&listener, &running, &mut random)?,
         };
     }
 }
@@ -218,14 +222,26 @@ async fn serve(
 fn start(
     listener: &std::net::TcpListener,
     running: &Arc<AtomicI64>,
+    random: &mut Random,
 ) -> Result<(ShutdownHandle, JoinHandle<Result<(), Error>>), Error> {
     let listener = listener
         .try_clone()
         .map_err(|error| Error::unavailable("the listener cannot be shared").with_source(error))?;
-    let server = Server::new(Listener::try_from(listener)?)
+    let mut server = Server::new(Listener::try_from(listener)?)
         .max_message_size(MAX_MESSAGE_SIZE)
         .max_calls_per_connection(MAX_CALLS_PER_CONNECTION)
+        .max_calls(MAX_CALLS)
+        .max_timeout(CALL_TIMEOUT)
+        .keepalive_idle(Duration::from_secs(1))
+        .keepalive_timeout(Duration::from_secs(5))
         .drain_timeout(DRAIN_TIMEOUT);
+    // Some servers also send connections away that rest, or that are old.
+    if random.coin() {
+        server = server.idle_timeout(random.millis(200, 2_000));
+    }
+    if random.coin() {
+        server = server.max_connection_age(random.millis(500, 3_000));
+    }
     let service = Service { running: Arc::clone(running) };
     Ok((server.shutdown_handle(), tokio::spawn(server.serve(SoakDispatcher::new(service)))))
 }
