@@ -3,6 +3,7 @@
 /// Answers with what it was sent.
 #[rpc::service]
 pub(crate) trait Ping {
-    /// Returns the message.
+    /// Returns the message. That may be done twice, so a client whose connection was lost asks again by itself.
+    #[rpc(idempotent)]
     async fn ping(&self, message: &str) -> String;
 }
