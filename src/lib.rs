@@ -77,6 +77,7 @@
 //! | `server` | [`Server`], [`Listener`], [`shutdown_signal`] |
 //! | `client` | [`Channel`], [`Call`], and the stubs |
 //! | `macros` | [`service`](macro@service) |
+//! | `tracing` | spans and events for calls and connections, with the target `rpc` |
 //!
 //! The protocol is specified in `docs/PROTOCOL.md`, for clients in other languages.
 
@@ -85,12 +86,14 @@ pub use bytes::Bytes;
 pub use rpc_client::{Call, Channel, ChannelBuilder, ChannelState, StateWatch};
 pub use rpc_core::{
     Address, Backoff, CallError, Code, Context, Dispatcher, Error, Failure, Metadata, MetadataRef,
-    MetadataValue, Origin, Peer, Value, Violation, limits,
+    MetadataValue, Origin, Outcome, Peer, Value, Violation, limits,
 };
 #[cfg(feature = "macros")]
 pub use rpc_macros::service;
 #[cfg(feature = "server")]
-pub use rpc_server::{Listener, Server, ShutdownHandle, serve_stream, shutdown_signal};
+pub use rpc_server::{
+    Listener, Server, ServerState, ShutdownHandle, StateHandle, serve_stream, shutdown_signal,
+};
 
 /// What the generated code uses. Not covered by any promise of stability.
 #[doc(hidden)]

@@ -158,6 +158,11 @@ impl Incoming {
         self.deadline
     }
 
+    /// Which attempt of the call this is, from 1.
+    pub fn attempt(&self) -> u32 {
+        self.attempt
+    }
+
     /// The frame, to be used again when the call is not dispatched.
     pub fn into_body(self) -> Body {
         self.payload.into_body()

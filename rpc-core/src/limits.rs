@@ -47,6 +47,9 @@ pub const RETRY_AFTER: Duration = Duration::from_millis(50);
 /// The connections that a server serves at once: 10,000. Setter: `max_connections`.
 pub const MAX_CONNECTIONS: usize = 10_000;
 
+/// Clients that are told at once that there are too many connections from their address: 64. Further ones are closed without a word.
+pub const MAX_REFUSALS: usize = 64;
+
 /// How deep arrays and maps may nest in a payload: 128 (PROTOCOL 3.6).
 ///
 /// A decoder recurses once a level; this keeps the deepest one far inside a stack of 2 MiB.

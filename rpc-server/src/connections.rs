@@ -1,11 +1,13 @@
-//! The connections of a running server: their tasks, and the way to wake them all.
+//! The connections of a running server: their tasks, how many come from each address, and the way to wake them all.
 
 use std::{
+    collections::HashMap,
+    net::IpAddr,
     sync::{Arc, Mutex, PoisonError, Weak},
     task::{Context, Poll},
 };
 
-use rpc_core::Peer;
+use rpc_core::{Error, Peer, limits};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     task::JoinSet,
@@ -22,19 +24,46 @@ pub(crate) struct Connections {
     tasks: JoinSet<()>,
     /// What wakes each task; pruned when it has grown to twice the number of connections.
     wakes: Mutex<Vec<Weak<Wakes>>>,
+    max_per_address: Option<usize>,
+    places: Arc<Places>,
 }
 
 impl Connections {
-    pub(crate) fn new(shared: Arc<Shared>) -> Self {
-        Self { shared, tasks: JoinSet::new(), wakes: Mutex::new(Vec::new()) }
+    pub(crate) fn new(shared: Arc<Shared>, max_per_address: Option<usize>) -> Self {
+        Self {
+            shared,
+            tasks: JoinSet::new(),
+            wakes: Mutex::new(Vec::new()),
+            max_per_address,
+            places: Arc::default(),
+        }
     }
 
-    /// Serves a connection in a task of its own.
+    /// Serves a connection in a task of its own; or tells its client why not.
     pub(crate) fn spawn(
         &mut self,
         transport: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
         peer: Peer,
     ) {
+        let (place, refusal) = match (&peer, self.max_per_address) {
+            (Peer::Tcp(address), Some(limit)) => {
+                // An IPv4 client is the same one on a socket of either kind.
+                let address = address.ip().to_canonical();
+                match Place::take(&self.places, Resident::Address(address), limit) {
+                    Some(place) => (Some(place), None),
+                    None => {
+                        let refusals = limits::MAX_REFUSALS;
+                        let Some(place) = Place::take(&self.places, Resident::Refused, refusals)
+                        else {
+                            // So many are being told already.
+                            return;
+                        };
+                        (Some(place), Some(too_many(address, limit)))
+                    }
+                }
+            }
+            _ => (None, None),
+        };
         let wakes = Arc::new(Wakes::default());
         let registered = self.wakes.get_mut().unwrap_or_else(PoisonError::into_inner);
         if registered.len() > 2 * self.tasks.len() + 16 {
@@ -43,7 +72,8 @@ impl Connections {
         registered.push(Arc::downgrade(&wakes));
         let shared = Arc::clone(&self.shared);
         self.tasks.spawn(async move {
-            serve(transport, peer, shared, wakes).await;
+            let _place = place;
+            serve(transport, peer, refusal, shared, wakes).await;
         });
     }
 
@@ -63,6 +93,53 @@ impl Connections {
         for wakes in self.wakes.get_mut().unwrap_or_else(PoisonError::into_inner).drain(..) {
             if let Some(wakes) = wakes.upgrade() {
                 wakes.wake_task();
+            }
+        }
+    }
+}
+
+fn too_many(address: IpAddr, limit: usize) -> Error {
+    Error::resource_exhausted(format!(
+        "more than {limit} connections from {address}; raise it with `max_connections_per_address` on the server"
+    ))
+    .with_retry_after(limits::RETRY_AFTER)
+}
+
+/// Who holds a place.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum Resident {
+    Address(IpAddr),
+    /// A connection whose client is told why it is not served.
+    Refused,
+}
+
+type Places = Mutex<HashMap<Resident, usize>>;
+
+/// One connection's place among those of its address, until it is dropped.
+struct Place {
+    places: Arc<Places>,
+    resident: Resident,
+}
+
+impl Place {
+    fn take(places: &Arc<Places>, resident: Resident, limit: usize) -> Option<Self> {
+        let mut taken = places.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = taken.entry(resident).or_default();
+        if *count >= limit {
+            return None;
+        }
+        *count += 1;
+        Some(Self { places: Arc::clone(places), resident })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut taken = self.places.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = taken.get_mut(&self.resident) {
+            *count -= 1;
+            if *count == 0 {
+                taken.remove(&self.resident);
             }
         }
     }

@@ -22,7 +22,7 @@ use std::{
 
 use bytes::{Buf, BytesMut};
 use rpc_core::{
-    Error, Peer, Violation,
+    Error, Outcome, Peer, Violation,
     buffer::{WriteBuffer, give_read_buffer, take_read_buffer},
     connection::server::{CallKey, Config, Connection, Event, Overdue, Permits, Retirement},
     current::Inherited,
@@ -45,13 +45,15 @@ use crate::{
     router::Router,
     slice::Slice,
     timer::Timer,
+    trace,
     wakes::Wakes,
 };
 
 /// The slots of a connection that started no call for so long are freed.
 const KEEP_SLOTS: Duration = Duration::from_secs(5);
 
-/// How long a connection that is closed in order waits for the client to close its side.
+/// How long a connection that is closed in order waits for the client to close its side, and one that drains for its client to
+/// introduce itself.
 const LINGER: Duration = Duration::from_secs(1);
 
 /// Less room than this in the read buffer is not worth a read.
@@ -132,16 +134,47 @@ pub(crate) enum End {
     Transport,
     /// The client was silent, and did not answer a ping either.
     Silent,
+    /// It was refused.
+    Refused,
     /// It was to end, and the calls that were left took too long.
     Overtime,
     /// The client broke the protocol.
     Violation(Violation),
 }
 
-/// Serves one connection to its end.
+impl std::fmt::Display for End {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Closed => "the client closed it",
+            Self::Drained => "it was drained",
+            Self::Handshake => "preface and hello did not come in time",
+            Self::Transport => "the transport failed",
+            Self::Silent => "the client was silent, and did not answer a ping either",
+            Self::Refused => "it was refused",
+            Self::Overtime => "it was to end, and its calls took too long",
+            Self::Violation(violation) => return violation.fmt(f),
+        })
+    }
+}
+
+/// Serves one connection to its end; or refuses to, once its client has introduced itself, for the reason in `refusal`.
 pub(crate) async fn serve(
     transport: impl AsyncRead + AsyncWrite + Unpin,
     peer: Peer,
+    refusal: Option<Error>,
+    shared: Arc<Shared>,
+    wakes: Arc<Wakes>,
+) {
+    let peer = Arc::new(peer);
+    trace::connection_opened(&peer);
+    let end = serve_peer(transport, &peer, refusal, shared, wakes).await;
+    trace::connection_ended(&peer, &end);
+}
+
+async fn serve_peer(
+    transport: impl AsyncRead + AsyncWrite + Unpin,
+    peer: &Arc<Peer>,
+    refusal: Option<Error>,
     shared: Arc<Shared>,
     wakes: Arc<Wakes>,
 ) -> End {
@@ -155,9 +188,12 @@ pub(crate) async fn serve(
         ),
         codec: FrameCodec::new(shared.config.max_message_size),
         input: BytesMut::new(),
-        handlers: Handlers::new(&shared.router, Arc::new(peer), Arc::clone(&wakes)),
+        handlers: Handlers::new(&shared.router, Arc::clone(peer), Arc::clone(&wakes)),
+        peer,
+        refusal,
         shared: &shared,
         wakes: &wakes,
+        suspicion: 0,
         handshake: Some(now + shared.bounds.handshake_timeout),
         idle: None,
         timer: Timer::default(),
@@ -176,8 +212,13 @@ struct Driver<'a, T> {
     codec: FrameCodec,
     input: BytesMut,
     handlers: Handlers<'a>,
+    peer: &'a Peer,
+    /// Why nobody is served here.
+    refusal: Option<Error>,
     shared: &'a Shared,
     wakes: &'a Wakes,
+    /// How closely the next slice is to look for polls that take long.
+    suspicion: u32,
     /// Until when preface and hello must have come; `None` once they have.
     handshake: Option<Instant>,
     /// When to look again whether the slots are used, and how many calls had been started.
@@ -201,7 +242,7 @@ enum Input {
 
 impl<T: AsyncRead + AsyncWrite + Unpin> Driver<'_, T> {
     fn turn(&mut self, cx: &mut Context<'_>) -> Poll<End> {
-        let mut slice = Slice::begin(Instant::now());
+        let mut slice = Slice::begin(Instant::now(), self.suspicion);
         loop {
             let handlers_over = self.poll_handlers(&mut slice);
             let input = match self.poll_input(cx, &mut slice) {
@@ -209,16 +250,18 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<'_, T> {
                 Err(end) => return Poll::Ready(end),
             };
             if self.shared.is_draining() {
-                if self.machine.awaits_preface() && self.input.is_empty() {
-                    return Poll::Ready(End::Drained);
-                }
+                // A client that is about to introduce itself, with calls behind, is told to go elsewhere; one that
+                // takes its time is not waited for.
+                let latest = slice.now() + LINGER;
+                self.handshake = self.handshake.map(|deadline| deadline.min(latest));
                 self.machine.go_away();
             }
             if let Poll::Ready(Err(_)) = self.poll_flush(cx) {
                 return Poll::Ready(End::Transport);
             }
             if self.machine.is_finished() {
-                return Poll::Ready(End::Drained);
+                let is_refused = self.refusal.is_some();
+                return Poll::Ready(if is_refused { End::Refused } else { End::Drained });
             }
             match input {
                 Input::Closed => return Poll::Ready(self.closed()),
@@ -236,6 +279,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<'_, T> {
                 Input::HighWater | Input::Empty => break,
             }
         }
+        self.suspicion = slice.suspicion();
         self.poll_timer(cx, slice.now())
     }
 
@@ -260,11 +304,20 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<'_, T> {
                     }
                 }
             }
-            if slice.is_over() {
+            if self.is_over(slice) {
                 return true;
             }
         }
         false
+    }
+
+    /// Counts a frame, or the poll of a handler; whether the slice is over.
+    fn is_over(&mut self, slice: &mut Slice) -> bool {
+        let is_over = slice.is_over();
+        if let Some(spent) = slice.take_long_poll() {
+            self.handlers.hold_up(spent);
+        }
+        is_over
     }
 
     fn poll_input(&mut self, cx: &mut Context<'_>, slice: &mut Slice) -> Result<Input, End> {
@@ -284,7 +337,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<'_, T> {
             if let Frame::Whole(body) = frame {
                 self.codec.recycle(body);
             }
-            if slice.is_over() {
+            if self.is_over(slice) {
                 return Ok(Input::SliceOver);
             }
             if slice.is_flush_due() {
@@ -316,14 +369,26 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<'_, T> {
         match self.machine.receive(frame, now.into_std())? {
             Event::None | Event::GoAway(_) => {}
             Event::Call(key, incoming) => self.start(key, incoming),
+            Event::Refused { method, error } => {
+                let name = match (frame, method) {
+                    (Frame::Whole(body), Some(span)) => {
+                        body.as_slice().get(span.start as usize..span.end as usize)
+                    }
+                    _ => None,
+                };
+                trace::refused(name, self.peer, &error);
+            }
             Event::Cancel { handle } => {
-                if !self.handlers.cancel(handle) {
+                if !self.handlers.cancel(handle, Outcome::Cancelled) {
                     self.machine.left_over();
                 }
             }
         }
         if self.handshake.is_some() && self.machine.is_open() {
             self.handshake = None;
+            if let Some(error) = &self.refusal {
+                self.machine.refuse_client(error);
+            }
         }
         Ok(())
     }
@@ -331,6 +396,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<'_, T> {
     fn start(&mut self, key: CallKey, incoming: Incoming) {
         let Some(number) = self.shared.router.find(incoming.method()) else {
             let error = self.shared.router.unknown(incoming.method()).not_started(true);
+            trace::refused(Some(incoming.method()), self.peer, &error);
             self.machine.answer(key, Err(&error));
             self.codec.recycle(incoming.into_body());
             return;
@@ -351,12 +417,17 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<'_, T> {
         let mut blank = None;
         match ended {
             Ended::Answer(mut answer) => {
+                let outcome = answer.outcome().err().map_or(Outcome::Ok, Outcome::from);
+                self.handlers.note(slot, outcome);
                 self.answer(key, answer.outcome(), was_pending);
                 let (record, body) = answer.recycle();
                 self.codec.recycle(body);
                 blank = Some(record);
             }
-            Ended::Panic(error) => self.answer(key, Err(&error), was_pending),
+            Ended::Panic(error) => {
+                self.handlers.note(slot, Outcome::from(&error));
+                self.answer(key, Err(&error), was_pending);
+            }
         }
         self.handlers.recycle(slot, blank);
     }
@@ -410,7 +481,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<'_, T> {
         let before = self.machine.output().end();
         let mut leftovers = 0;
         let overdue = self.machine.expire(now.into_std(), |slot| {
-            leftovers += usize::from(!handlers.cancel(slot));
+            leftovers += usize::from(!handlers.cancel(slot, Outcome::Expired));
         });
         for _ in 0..leftovers {
             self.machine.left_over();
@@ -458,7 +529,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<'_, T> {
         drop(self.handlers);
         match &end {
             End::Violation(violation) => self.machine.violated(violation),
-            End::Drained => {}
+            End::Drained | End::Refused => {}
             End::Closed | End::Handshake | End::Transport | End::Silent | End::Overtime => {
                 return end;
             }

@@ -11,10 +11,11 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     task::{Context, Poll, Waker},
+    time::Duration,
 };
 
 use rpc_core::{
-    Answer, Error, Peer, Request, Session,
+    Answer, Error, Outcome, Peer, Request, Session,
     connection::server::CallKey,
     current,
     current::Inherited,
@@ -25,6 +26,7 @@ use rpc_core::{
 use crate::{
     router::Router,
     tasks::{Pool, Tasks},
+    trace,
     wakes::{SlotWake, Wakes},
 };
 
@@ -37,6 +39,7 @@ struct Slot {
     wake: Arc<SlotWake>,
     waker: Waker,
     blank: Option<Blank>,
+    trace: trace::Call,
     occupant: Occupant,
 }
 
@@ -79,6 +82,8 @@ pub(crate) struct Handlers<'a> {
     /// How many of `woken` were polled.
     polled: usize,
     started: u64,
+    /// The method whose handler was polled last.
+    last: u32,
 }
 
 impl<'a> Handlers<'a> {
@@ -92,6 +97,7 @@ impl<'a> Handlers<'a> {
             woken: Vec::new(),
             polled: 0,
             started: 0,
+            last: 0,
         }
     }
 
@@ -100,11 +106,14 @@ impl<'a> Handlers<'a> {
     pub(crate) fn start(&mut self, number: u32, incoming: Incoming) -> (u32, Poll<Ended>) {
         let inherited = Inherited::new(incoming.deadline());
         let slot = self.free_slot(number);
-        let Slot { place, waker, blank, .. } = &mut self.slots[slot as usize];
+        let Slot { place, waker, blank, trace, .. } = &mut self.slots[slot as usize];
+        *trace = trace::Call::begin(incoming.method(), &self.peer, incoming.attempt());
         let blank = blank.take().unwrap_or_else(|| Blank::new(Arc::clone(&self.peer)));
         let request = blank.fill(incoming, self.router.route(number).method);
         self.started += 1;
+        self.last = number;
         let session = session(&mut self.methods, number);
+        let _scope = trace.enter();
         (slot, guarded(session, *place, waker, inherited, Some(request)))
     }
 
@@ -127,7 +136,7 @@ impl<'a> Handlers<'a> {
             let slot = self.woken[self.polled];
             self.polled += 1;
             // A slot may be woken after it was freed, even after the slab was emptied.
-            let Some(Slot { method, place, wake, waker, occupant, .. }) =
+            let Some(Slot { method, place, wake, waker, occupant, trace, .. }) =
                 self.slots.get(slot as usize)
             else {
                 continue;
@@ -138,8 +147,23 @@ impl<'a> Handlers<'a> {
                 Occupant::Call(key, inherited) => (Some(key), inherited),
                 Occupant::Leftover => (None, Inherited::default()),
             };
+            self.last = *method;
             let session = session(&mut self.methods, *method);
+            let _scope = trace.enter();
             return Some((slot, key, guarded(session, *place, waker, inherited, None)));
+        }
+    }
+
+    /// Notes how the call in `slot` ended.
+    pub(crate) fn note(&mut self, slot: u32, outcome: Outcome) {
+        self.slots[slot as usize].trace.end(outcome);
+    }
+
+    /// A handler's poll took so long: says so, the first time that one of this method does.
+    pub(crate) fn hold_up(&self, spent: Duration) {
+        let route = self.router.route(self.last);
+        if route.run == Run::Inline && route.is_news() {
+            trace::slow_poll(&route.name(), spent);
         }
     }
 
@@ -155,7 +179,8 @@ impl<'a> Handlers<'a> {
 
     /// Drops the handler in `slot`; whether it is gone. One that cannot be dropped comes back from
     /// [`poll_woken`](Self::poll_woken) when it has ended.
-    pub(crate) fn cancel(&mut self, slot: u32) -> bool {
+    pub(crate) fn cancel(&mut self, slot: u32, outcome: Outcome) -> bool {
+        self.note(slot, outcome);
         let Slot { method, place, .. } = self.slots[slot as usize];
         let is_gone = clear(session(&mut self.methods, method), place);
         if is_gone {
@@ -213,6 +238,7 @@ impl<'a> Handlers<'a> {
             wake,
             waker,
             blank: None,
+            trace: trace::Call::default(),
             occupant: Occupant::None,
         });
         method.places += 1;

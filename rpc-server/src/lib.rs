@@ -4,16 +4,20 @@
 //! the method in `router` and lets `handlers` run it; `wakes` tells which handlers want to be polled, `tasks` holds those
 //! that run elsewhere, `slice` bounds a turn.
 
+mod accept;
 mod connections;
 mod driver;
 mod handlers;
 mod listener;
 mod router;
 mod server;
+mod shutdown;
 mod slice;
 mod tasks;
 mod timer;
+mod trace;
 mod wakes;
 
 pub use listener::Listener;
-pub use server::{Server, ShutdownHandle, serve_stream, shutdown_signal};
+pub use server::{Server, serve_stream};
+pub use shutdown::{ServerState, ShutdownHandle, StateHandle, shutdown_signal};

@@ -9,6 +9,7 @@ use std::{
 };
 
 use rpc_core::{Address, Error};
+use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
 /// A bound socket that accepts connections.
@@ -32,6 +33,33 @@ pub struct Listener {
     /// Removed when this is dropped; first, so that whoever finds nobody listening can take its place.
     _file: Option<SocketFile>,
     kind: Kind,
+    options: TcpOptions,
+}
+
+/// What is set on the sockets of accepted TCP connections.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TcpOptions {
+    /// Frames are written whole: there is nothing to wait for.
+    pub(crate) nodelay: bool,
+    /// After how long a silence the system itself asks whether the client's system is there.
+    pub(crate) keepalive: Option<Duration>,
+}
+
+impl Default for TcpOptions {
+    fn default() -> Self {
+        Self { nodelay: true, keepalive: None }
+    }
+}
+
+impl TcpOptions {
+    /// A socket that is gone already fails at its first read.
+    fn apply(self, stream: &TcpStream) {
+        let _ = stream.set_nodelay(self.nodelay);
+        if let Some(idle) = self.keepalive {
+            let keepalive = TcpKeepalive::new().with_time(idle).with_interval(idle);
+            let _ = SockRef::from(stream).set_tcp_keepalive(&keepalive);
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -57,7 +85,7 @@ impl Listener {
         let bound = match &address {
             Address::Tcp(host) => TcpListener::bind(host).await.map(Self::from),
             Address::Unix(path) => UnixListener::bind(path)
-                .map(|listener| Self { kind: Kind::Unix(listener), _file: SocketFile::of(path) }),
+                .map(|listener| Self { _file: SocketFile::of(path), ..Self::from(listener) }),
             _ => Err(io::ErrorKind::Unsupported.into()),
         };
         bound.map_err(|error| {
@@ -89,6 +117,11 @@ impl Listener {
         }
     }
 
+    /// Sets what is set on each connection.
+    pub(crate) fn set_options(&mut self, options: TcpOptions) {
+        self.options = options;
+    }
+
     /// The next connection.
     ///
     /// # Cancel safety
@@ -98,8 +131,7 @@ impl Listener {
         match &self.kind {
             Kind::Tcp(listener) => {
                 let (stream, address) = listener.accept().await?;
-                // Frames are written whole: there is nothing to wait for. A socket that is gone already fails at its first read.
-                let _ = stream.set_nodelay(true);
+                self.options.apply(&stream);
                 Ok(Accepted::Tcp(stream, address))
             }
             Kind::Unix(listener) => {
@@ -111,13 +143,13 @@ impl Listener {
 
 impl From<TcpListener> for Listener {
     fn from(listener: TcpListener) -> Self {
-        Self { kind: Kind::Tcp(listener), _file: None }
+        Self { kind: Kind::Tcp(listener), _file: None, options: TcpOptions::default() }
     }
 }
 
 impl From<UnixListener> for Listener {
     fn from(listener: UnixListener) -> Self {
-        Self { kind: Kind::Unix(listener), _file: None }
+        Self { kind: Kind::Unix(listener), _file: None, options: TcpOptions::default() }
     }
 }
 

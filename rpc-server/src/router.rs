@@ -1,6 +1,9 @@
 //! From a method's name on the wire to its dispatcher: one table for all services of a server, made at its start.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 
 use rpc_core::{Dispatcher, Error, description::Run};
 use rustc_hash::FxHashMap;
@@ -11,6 +14,21 @@ pub(crate) struct Route {
     /// The method's index in its service.
     pub(crate) method: u32,
     pub(crate) run: Run,
+    /// Whether it was told that its handler holds others up.
+    is_told: AtomicBool,
+}
+
+impl Route {
+    /// The method's full name.
+    pub(crate) fn name(&self) -> String {
+        let service = self.dispatcher.description();
+        format!("{}.{}", service.name, service.methods[self.method as usize].name)
+    }
+
+    /// Whether this is the first time that something is told of it.
+    pub(crate) fn is_news(&self) -> bool {
+        !self.is_told.swap(true, Ordering::Relaxed)
+    }
 }
 
 /// The methods of all services.
@@ -27,7 +45,9 @@ impl Router {
     /// # Errors
     ///
     /// `already_exists` where two services, or two methods of one, have the same name.
-    pub(crate) fn new(dispatchers: Vec<Arc<dyn Dispatcher>>) -> Result<Self, Error> {
+    ///
+    /// With `spawns`, handlers that would run in their connection's task get tasks of their own.
+    pub(crate) fn new(dispatchers: Vec<Arc<dyn Dispatcher>>, spawns: bool) -> Result<Self, Error> {
         let mut router =
             Self { routes: Vec::new(), names: FxHashMap::default(), services: Vec::new() };
         for dispatcher in dispatchers {
@@ -48,7 +68,8 @@ impl Router {
                 router.routes.push(Route {
                     dispatcher: Arc::clone(&dispatcher),
                     method: index,
-                    run: method.run,
+                    run: if spawns && method.run == Run::Inline { Run::Spawn } else { method.run },
+                    is_told: AtomicBool::new(false),
                 });
             }
         }

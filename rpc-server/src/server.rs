@@ -5,17 +5,17 @@
 //! [`ShutdownHandle`]: no new connections, a go-away to each client, the accepted calls finished, the rest dropped after
 //! the drain timeout. No signal handler is installed here.
 
-use std::{future::poll_fn, io, pin::pin, sync::Arc, task::Poll, time::Duration};
+use std::{future::poll_fn, pin::pin, sync::Arc, task::Poll, time::Duration};
 
 use rpc_core::{Address, Dispatcher, Error, Peer, connection::server::Config, limits};
-use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
 use crate::{
+    accept::{accept, accept_rest, drain},
     connections::Connections,
     driver::{Bounds, Shared},
-    listener::{Accepted, Listener, pause_after_error},
+    listener::{Listener, TcpOptions},
     router::Router,
+    shutdown::{ServerState, ShutdownHandle, StateHandle, StateTeller},
 };
 
 /// A server that has not started.
@@ -36,7 +36,11 @@ pub struct Server {
     config: Config,
     bounds: Bounds,
     max_connections: usize,
-    shutdown: CancellationToken,
+    max_connections_per_address: Option<usize>,
+    tcp: TcpOptions,
+    spawns: bool,
+    shutdown: ShutdownHandle,
+    state: StateTeller,
 }
 
 impl Server {
@@ -59,7 +63,11 @@ impl Server {
             config: Config::default(),
             bounds: Bounds::default(),
             max_connections: limits::MAX_CONNECTIONS,
-            shutdown: CancellationToken::new(),
+            max_connections_per_address: None,
+            tcp: TcpOptions::default(),
+            spawns: false,
+            shutdown: ShutdownHandle::default(),
+            state: StateTeller::default(),
         }
     }
 
@@ -171,6 +179,36 @@ impl Server {
         self
     }
 
+    /// Sets how many connections one address may have; without a limit of its own by default, because many clients may stand
+    /// behind one address. At least 1. Further ones are told so and closed; clients of this project try again a little later. Unix sockets
+    /// have no address.
+    pub fn max_connections_per_address(mut self, connections: usize) -> Self {
+        self.max_connections_per_address = Some(connections.max(1));
+        self
+    }
+
+    /// Lets the system's own TCP ask a silent client, after this idle time and in this interval; off by default, because the
+    /// connection's own pings do more: they notice a process that hangs, not only a machine that is gone.
+    pub fn tcp_keepalive(mut self, idle: Duration) -> Self {
+        self.tcp.keepalive = Some(idle);
+        self
+    }
+
+    /// Sets whether TCP sends small pieces at once (`TCP_NODELAY`); on by default.
+    pub fn tcp_nodelay(mut self, nodelay: bool) -> Self {
+        self.tcp.nodelay = nodelay;
+        self
+    }
+
+    /// Runs the handlers of every method in a task of its own, as `#[rpc(spawn)]` does for one; off by default.
+    ///
+    /// For services whose handlers compute: those of one connection then share all cores, and none holds up the others. It costs
+    /// each call a task and an allocation. Blocking methods stay where they are.
+    pub fn spawn_handlers(mut self, spawns: bool) -> Self {
+        self.spawns = spawns;
+        self
+    }
+
     /// Sets how long a new connection may take to introduce itself; 10 s by default.
     pub fn handshake_timeout(mut self, timeout: Duration) -> Self {
         self.bounds.handshake_timeout = timeout.min(limits::MAX_TIMEOUT);
@@ -183,9 +221,14 @@ impl Server {
         self
     }
 
-    /// A handle that ends the server in order, from anywhere.
+    /// A handle that ends the server, in order or at once, from anywhere.
     pub fn shutdown_handle(&self) -> ShutdownHandle {
-        ShutdownHandle(self.shutdown.clone())
+        self.shutdown.clone()
+    }
+
+    /// A handle that tells how far the server is: starting, ready, draining, ended.
+    pub fn state_handle(&self) -> StateHandle {
+        self.state.handle()
     }
 
     /// Adds a service and runs until a [`ShutdownHandle`] ends the server.
@@ -221,79 +264,48 @@ impl Server {
     ///
     /// That of [`run`](Self::run).
     pub async fn run_until<F: Future>(self, signal: F) -> Result<(), Error> {
-        let router = Router::new(self.dispatchers)?;
-        let shared = Arc::new(Shared::new(router, self.config.clamped(), self.bounds));
-        let mut connections = Connections::new(shared);
-        {
+        let Self { mut listener, dispatchers, config, bounds, shutdown, state, .. } = self;
+        listener.set_options(self.tcp);
+        let router = Router::new(dispatchers, self.spawns)?;
+        let shared = Arc::new(Shared::new(router, config.clamped(), bounds));
+        let mut connections = Connections::new(shared, self.max_connections_per_address);
+        let mut abort = pin!(shutdown.abort.cancelled());
+        state.tell(ServerState::Ready);
+        let is_aborted = {
             let mut signal = pin!(signal);
-            let mut shutdown = pin!(self.shutdown.cancelled());
-            let mut accepting =
-                pin!(accept(&self.listener, &mut connections, self.max_connections));
+            let mut drain = pin!(shutdown.drain.cancelled());
+            let mut accepting = pin!(accept(&listener, &mut connections, self.max_connections));
             poll_fn(|cx| {
-                if signal.as_mut().poll(cx).is_ready() || shutdown.as_mut().poll(cx).is_ready() {
-                    return Poll::Ready(());
+                if abort.as_mut().poll(cx).is_ready() {
+                    return Poll::Ready(true);
+                }
+                if signal.as_mut().poll(cx).is_ready() || drain.as_mut().poll(cx).is_ready() {
+                    return Poll::Ready(false);
                 }
                 let Poll::Pending = accepting.as_mut().poll(cx);
                 Poll::Pending
             })
-            .await;
-        }
-        drop(self.listener);
-        drain(&mut connections, self.bounds.drain_timeout).await;
-        Ok(())
-    }
-}
-
-/// Accepts for ever.
-async fn accept(
-    listener: &Listener,
-    connections: &mut Connections,
-    max_connections: usize,
-) -> std::convert::Infallible {
-    let mut pause = Duration::ZERO;
-    loop {
-        let accepted = {
-            let mut accepting = pin!(listener.accept());
-            poll_fn(|cx| {
-                // Tasks that ended are let go of, and their places with them.
-                while let Poll::Ready(Some(())) = connections.poll_ended(cx) {}
-                if connections.len() < max_connections {
-                    accepting.as_mut().poll(cx)
-                } else {
-                    Poll::Pending
-                }
-            })
             .await
         };
-        match accepted {
-            Ok(Accepted::Tcp(stream, address)) => connections.spawn(stream, Peer::Tcp(address)),
-            Ok(Accepted::Unix(stream)) => connections.spawn(stream, Peer::Unix),
-            // The connection was gone before it was accepted.
-            Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => continue,
-            Err(_) => {
-                pause = pause_after_error(pause);
-                tokio::time::sleep(pause).await;
-                continue;
-            }
+        state.tell(ServerState::Draining);
+        if !is_aborted {
+            accept_rest(&listener, &mut connections, self.max_connections);
         }
-        pause = Duration::ZERO;
+        drop(listener);
+        if !is_aborted {
+            let mut draining = pin!(drain(&mut connections, bounds.drain_timeout));
+            poll_fn(|cx| {
+                if abort.as_mut().poll(cx).is_ready() {
+                    return Poll::Ready(());
+                }
+                draining.as_mut().poll(cx)
+            })
+            .await;
+        }
+        // What is left is dropped before the server says that it has ended.
+        drop(connections);
+        Ok(())
     }
-}
-
-/// Lets the connections finish, until the timeout.
-async fn drain(connections: &mut Connections, timeout: Duration) {
-    connections.drain();
-    let deadline = Instant::now() + timeout;
-    let ended = poll_fn(|cx| {
-        while let Poll::Ready(ended) = connections.poll_ended(cx) {
-            if ended.is_none() {
-                return Poll::Ready(());
-            }
-        }
-        Poll::Pending
-    });
-    // What is left is dropped with `connections`.
-    let _ = tokio::time::timeout_at(deadline, ended).await;
 }
 
 impl std::fmt::Debug for Server {
@@ -304,52 +316,6 @@ impl std::fmt::Debug for Server {
             .field("services", &services)
             .finish_non_exhaustive()
     }
-}
-
-/// Ends a running server in order: it drains, and its `run` returns.
-///
-/// ```no_run
-/// # async fn example(server: rpc_server::Server) -> Result<(), Box<dyn std::error::Error>> {
-/// let shutdown = server.shutdown_handle();
-/// let running = tokio::spawn(server.run());
-/// shutdown.shutdown();
-/// running.await??;
-/// # Ok(())
-/// # }
-/// ```
-#[derive(Clone, Debug)]
-pub struct ShutdownHandle(CancellationToken);
-
-impl ShutdownHandle {
-    /// Begins the end. Further calls change nothing.
-    pub fn shutdown(&self) {
-        self.0.cancel();
-    }
-}
-
-/// Completes at Ctrl-C (SIGINT) or SIGTERM: `server.run_until(rpc::shutdown_signal())`.
-///
-/// ```no_run
-/// # async fn example(server: rpc_server::Server) -> Result<(), rpc_core::Error> {
-/// server.run_until(rpc_server::shutdown_signal()).await
-/// # }
-/// ```
-///
-/// The signals are caught from the first poll on, for the rest of the process.
-///
-/// # Panics
-///
-/// Where the system does not let the process catch signals.
-pub async fn shutdown_signal() {
-    use tokio::signal::unix::{SignalKind, signal};
-
-    let mut interrupt = signal(SignalKind::interrupt()).expect("SIGINT can be caught");
-    let mut terminate = signal(SignalKind::terminate()).expect("SIGTERM can be caught");
-    poll_fn(|cx| {
-        let either = interrupt.poll_recv(cx).is_ready() || terminate.poll_recv(cx).is_ready();
-        if either { Poll::Ready(()) } else { Poll::Pending }
-    })
-    .await;
 }
 
 /// Serves these services on a transport that the program brings, such as a pipe, until it is closed.
@@ -365,8 +331,8 @@ pub async fn serve_stream(
     transport: impl tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
     dispatchers: Vec<Arc<dyn Dispatcher>>,
 ) -> Result<(), Error> {
-    let router = Router::new(dispatchers)?;
+    let router = Router::new(dispatchers, false)?;
     let shared = Arc::new(Shared::new(router, Config::default(), Bounds::default()));
-    crate::driver::serve(transport, Peer::Local, shared, Arc::default()).await;
+    crate::driver::serve(transport, Peer::Local, None, shared, Arc::default()).await;
     Ok(())
 }

@@ -4,6 +4,10 @@
 //! 16 frames, while a frame costs under 5 µs, and falls back to one when a frame cost more. The runtime's own budget ends
 //! a slice too.
 //!
+//! The same looks at the clock find handlers that hold the others up: a single poll between two looks that took over 10 ms is told
+//! with its method. Where several lay between them, one of those is to blame, and the clock is read at every frame for a while,
+//! so that the next time it is known which.
+//!
 //! Within a slice, answers wait at most 10 µs for company: a write costs about half of that, and while one part of a batch is
 //! being handled here, the client can handle the answers to the part before.
 
@@ -14,6 +18,10 @@ use tokio::{task::coop::has_budget_remaining, time::Instant};
 const SLICE: Duration = Duration::from_micros(200);
 const CHEAP_FRAME: Duration = Duration::from_micros(5);
 const LONGEST_INTERVAL: u32 = 16;
+/// A poll that takes longer holds up the other calls of its connection, and those of others on the same thread.
+const LONG_POLL: Duration = Duration::from_millis(10);
+/// So many frames after a long one of which it is not known which it was, the clock is read at each.
+const SUSPICION: u32 = 1000;
 const FLUSH_AFTER: Duration = Duration::from_micros(10);
 
 /// One turn of a connection's task.
@@ -23,11 +31,24 @@ pub(crate) struct Slice {
     flushed: Instant,
     interval: u32,
     left: u32,
+    /// How many frames are still to be timed one by one.
+    suspicion: u32,
+    /// The last poll, if it was long and alone.
+    long_poll: Option<Duration>,
 }
 
 impl Slice {
-    pub(crate) fn begin(now: Instant) -> Self {
-        Self { start: now, last: now, flushed: now, interval: 1, left: 1 }
+    /// `suspicion` is what the slice before left.
+    pub(crate) fn begin(now: Instant, suspicion: u32) -> Self {
+        Self {
+            start: now,
+            last: now,
+            flushed: now,
+            interval: 1,
+            left: 1,
+            suspicion,
+            long_poll: None,
+        }
     }
 
     /// Counts one frame or handler; whether it was the last of the slice.
@@ -38,14 +59,35 @@ impl Slice {
         }
         let now = Instant::now();
         let spent = now.duration_since(self.last);
+        if spent >= LONG_POLL {
+            if self.interval == 1 {
+                self.long_poll = Some(spent);
+            } else {
+                self.suspicion = SUSPICION;
+            }
+        }
         self.interval = if spent < CHEAP_FRAME * self.interval {
             (self.interval * 2).min(LONGEST_INTERVAL)
         } else {
             1
         };
+        if self.suspicion > 0 {
+            self.suspicion -= 1;
+            self.interval = 1;
+        }
         self.left = self.interval;
         self.last = now;
         self.has_ended()
+    }
+
+    /// How long the poll took that was counted last, if it held up others.
+    pub(crate) fn take_long_poll(&mut self) -> Option<Duration> {
+        self.long_poll.take()
+    }
+
+    /// What the next slice begins with.
+    pub(crate) fn suspicion(&self) -> u32 {
+        self.suspicion
     }
 
     /// Whether the slice is over, as of the last look at the clock, or the runtime's budget is used up.

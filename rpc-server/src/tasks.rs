@@ -15,6 +15,8 @@ use rpc_core::{Answer, Dispatcher, Error, Request, Session, current};
 use tokio::task::{JoinError, JoinHandle};
 use tokio_util::sync::CancellationToken;
 
+use crate::trace;
+
 /// Where the tasks of a method run.
 #[derive(Clone, Copy)]
 pub(crate) enum Pool {
@@ -39,10 +41,12 @@ impl Tasks {
     fn begin(&self, request: Request) -> Task {
         let dispatcher = Arc::clone(&self.dispatcher);
         let inherited = current::Inherited::new(request.context().deadline());
+        let scope = trace::Scope::current();
         match self.pool {
             Pool::Workers => {
                 let mut handler = dispatcher.owned(request);
                 let scoped = std::future::poll_fn(move |cx| {
+                    let _span = scope.enter();
                     let _scope = current::enter(inherited);
                     handler.as_mut().poll(cx)
                 });
@@ -51,6 +55,7 @@ impl Tasks {
             Pool::Blocking => {
                 let token = request.context().token().clone();
                 let handle = tokio::task::spawn_blocking(move || {
+                    let _span = scope.enter();
                     let _scope = current::enter(inherited);
                     dispatcher.blocking(request)
                 });

@@ -4,12 +4,14 @@
 //! [`support`]. A test waits for events only; where a timeout is the behaviour, either it is short and its end is awaited, or
 //! time is paused. Each has an overall bound, so that what hangs fails.
 
+mod addresses;
 mod calls;
 mod cancellation;
 mod connecting;
 mod connections;
 mod context;
 mod deadlines;
+mod draining;
 mod hostile_clients;
 mod hostile_servers;
 mod keepalive;

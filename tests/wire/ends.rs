@@ -78,7 +78,7 @@ impl Server {
         }
         while let Some(mut frame) = self.codec.decode(&mut self.input).map_err(violation)? {
             match self.machine.receive(&mut frame, self.now)? {
-                server::Event::None => {}
+                server::Event::None | server::Event::Refused { .. } => {}
                 server::Event::Call(key, incoming) => {
                     if self.pends {
                         self.machine.pending(key, 0, incoming.deadline());

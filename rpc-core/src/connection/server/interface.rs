@@ -1,6 +1,9 @@
 //! What a driver gives to the server's end, and what it gets from it.
 
-use std::time::{Duration, Instant};
+use std::{
+    ops::Range,
+    time::{Duration, Instant},
+};
 
 use crate::{
     Error,
@@ -102,6 +105,13 @@ pub enum Event {
     None,
     /// Run this call: poll its handler once, then [`answer`](Connection::answer) or [`pending`](Connection::pending).
     Call(CallKey, Incoming),
+    /// A call was answered that did not start, or dropped where nobody waits for an answer.
+    Refused {
+        /// Where its method stands in the frame, if the frame is whole.
+        method: Option<Range<u32>>,
+        /// Why.
+        error: Error,
+    },
     /// Drop the handler with this handle; its call has been answered.
     Cancel {
         /// The number that the driver gave to [`pending`](Connection::pending).

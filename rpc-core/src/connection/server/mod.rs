@@ -250,29 +250,29 @@ impl Connection {
         };
         self.cancels_left += u64::from(id.is_some());
         if self.state == State::Draining {
-            return Ok(self.refuse(id, shutting_down()));
+            return Ok(self.refuse(id, Some(method), shutting_down()));
         }
         self.accepted += 1;
         if let Some(lifetime) = &mut self.lifetime {
             lifetime.called(now);
         }
         if self.calls.len() + self.leftovers >= self.config.max_calls as usize {
-            return Ok(self.refuse(id, too_many_calls(self.config.max_calls)));
+            return Ok(self.refuse(id, Some(method), too_many_calls(self.config.max_calls)));
         }
         if !self.permits.has_room() {
-            return Ok(self.refuse(id, too_many_calls_in_all(self.permits.limit())));
+            return Ok(self.refuse(id, Some(method), too_many_calls_in_all(self.permits.limit())));
         }
         if metadata_size > self.config.max_metadata_size {
             let limit = self.config.max_metadata_size;
             let error = metadata::too_large(metadata_size, limit, "on the server");
-            return Ok(self.refuse(id, error));
+            return Ok(self.refuse(id, Some(method), error));
         }
         if method.len() > MAX_METHOD_NAME {
             let error = Error::invalid_argument(format!(
                 "the method's name has {} bytes, more than the {MAX_METHOD_NAME} allowed",
                 method.len()
             ));
-            return Ok(self.refuse(id, error));
+            return Ok(self.refuse(id, Some(method), error));
         }
         let incoming = Incoming {
             payload: Payload::new(std::mem::take(body), payload).nesting(self.config.max_nesting),
@@ -305,11 +305,11 @@ impl Connection {
                 }
                 self.cancels_left += u64::from(id.is_some());
                 if self.state == State::Draining {
-                    return Ok(self.refuse(id, shutting_down()));
+                    return Ok(self.refuse(id, None, shutting_down()));
                 }
                 self.accepted += 1;
                 let limit = self.config.max_message_size;
-                Ok(self.refuse(id, request_too_large(size, limit)))
+                Ok(self.refuse(id, None, request_too_large(size, limit)))
             }
             kind::NOTIFICATION | kind::NOTIFICATION_WITH_METADATA => {
                 self.accepted += u64::from(self.state != State::Draining);
@@ -320,11 +320,12 @@ impl Connection {
     }
 
     /// Answers a call that did not start. A notification has nobody to tell.
-    fn refuse(&mut self, id: Option<u32>, error: Error) -> Event {
+    fn refuse(&mut self, id: Option<u32>, method: Option<Span>, error: Error) -> Event {
+        let error = error.not_started(true);
         if let Some(id) = id {
-            self.write_failure(id, &error.not_started(true));
+            self.write_failure(id, &error);
         }
-        Event::None
+        Event::Refused { method, error }
     }
 
     fn cancel(&mut self, id: u32) -> Event {
@@ -446,6 +447,14 @@ impl Connection {
             self.state = State::Draining;
             let accepted = self.accepted;
             self.output.message(|out| message::write_go_away(out, accepted, None));
+        }
+    }
+
+    /// Serves nobody here, for this reason: the client is told, and the connection ends behind it.
+    pub fn refuse_client(&mut self, error: &Error) {
+        if self.state == State::Open {
+            self.state = State::Draining;
+            self.output.message(|out| message::write_go_away(out, 0, Some(error)));
         }
     }
 

@@ -201,7 +201,7 @@ impl ServerSide {
                 self.codec.decode(&mut self.input).expect("the client's frames are right");
             let Some(mut frame) = decoded else { break };
             match self.machine.receive(&mut frame, now).expect("the client keeps the protocol") {
-                server::Event::None | server::Event::GoAway(_) => {}
+                server::Event::None | server::Event::Refused { .. } | server::Event::GoAway(_) => {}
                 server::Event::Call(key, incoming) => self.start(key, incoming, started),
                 server::Event::Cancel { handle } => self.remove(handle),
             }

@@ -1,0 +1,145 @@
+//! What a server tells `tracing`: one span and one last event for each call, an event at both ends of each connection, and warnings.
+//!
+//! All of it has the target `rpc`. Calls and connections are told at the level DEBUG, what a person should look at at WARN. Where nobody
+//! listens, a call costs the look at that; where the feature `tracing` is off, nothing: the types here are empty then.
+
+#[cfg(feature = "tracing")]
+pub(crate) use on::{
+    Call, Scope, accept_failed, connection_ended, connection_opened, refused, slow_poll,
+};
+
+#[cfg(not(feature = "tracing"))]
+pub(crate) use off::{
+    Call, Scope, accept_failed, connection_ended, connection_opened, refused, slow_poll,
+};
+
+#[cfg(feature = "tracing")]
+mod on {
+    use std::{
+        fmt, io,
+        time::{Duration, Instant},
+    };
+
+    use rpc_core::{Error, Outcome, Peer};
+    use tracing::{Level, Span, debug, debug_span, enabled, warn};
+
+    /// A call that is told, if anybody listens: its last event comes with [`end`](Self::end), or when it is dropped.
+    #[derive(Debug, Default)]
+    pub(crate) struct Call(Option<(Span, Instant)>);
+
+    impl Call {
+        #[inline]
+        pub(crate) fn begin(method: &[u8], peer: &Peer, attempt: u32) -> Self {
+            if !enabled!(target: "rpc", Level::DEBUG) {
+                return Self(None);
+            }
+            let method = String::from_utf8_lossy(method);
+            let span = debug_span!(target: "rpc", "call", %method, %peer, attempt);
+            Self(Some((span, Instant::now())))
+        }
+
+        /// What the handler does while the guard lives happens inside of the call.
+        #[inline]
+        pub(crate) fn enter(&self) -> Option<tracing::span::Entered<'_>> {
+            self.0.as_ref().map(|(span, _)| span.enter())
+        }
+
+        /// The call has ended.
+        #[inline]
+        pub(crate) fn end(&mut self, outcome: Outcome) {
+            if let Some((span, start)) = self.0.take() {
+                let elapsed_us = u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX);
+                debug!(target: "rpc", parent: &span, outcome = outcome.name(), elapsed_us, "the call ended");
+            }
+        }
+    }
+
+    impl Drop for Call {
+        fn drop(&mut self) {
+            self.end(Outcome::Dropped);
+        }
+    }
+
+    /// The span that something runs in, to be entered on another thread.
+    #[derive(Debug)]
+    pub(crate) struct Scope(Span);
+
+    impl Scope {
+        pub(crate) fn current() -> Self {
+            Self(Span::current())
+        }
+
+        pub(crate) fn enter(&self) -> tracing::span::Entered<'_> {
+            self.0.enter()
+        }
+    }
+
+    /// A call was answered that did not start.
+    pub(crate) fn refused(method: Option<&[u8]>, peer: &Peer, error: &Error) {
+        let method = method.map(String::from_utf8_lossy).unwrap_or_default();
+        let outcome = Outcome::from(error).name();
+        debug!(target: "rpc", %method, %peer, outcome, elapsed_us = 0, %error, "the call ended");
+    }
+
+    pub(crate) fn connection_opened(peer: &Peer) {
+        debug!(target: "rpc", %peer, "a connection opened");
+    }
+
+    pub(crate) fn connection_ended(peer: &Peer, end: &dyn fmt::Display) {
+        debug!(target: "rpc", %peer, %end, "a connection ended");
+    }
+
+    pub(crate) fn accept_failed(error: &io::Error, pause: Duration) {
+        warn!(target: "rpc", %error, ?pause, "a connection could not be accepted; the server goes on after a pause");
+    }
+
+    pub(crate) fn slow_poll(method: &str, spent: Duration) {
+        warn!(
+            target: "rpc",
+            method,
+            ?spent,
+            "a handler held up its connection; mark the method #[rpc(spawn)] if it computes, #[rpc(blocking)] if it blocks"
+        );
+    }
+}
+
+#[cfg(not(feature = "tracing"))]
+mod off {
+    use std::{fmt, io, time::Duration};
+
+    use rpc_core::{Error, Outcome, Peer};
+
+    #[derive(Debug, Default)]
+    pub(crate) struct Call;
+
+    impl Call {
+        pub(crate) fn begin(_: &[u8], _: &Peer, _: u32) -> Self {
+            Self
+        }
+
+        pub(crate) fn enter(&self) {}
+
+        pub(crate) fn end(&mut self, _: Outcome) {}
+    }
+
+    #[derive(Debug)]
+    pub(crate) struct Scope;
+
+    impl Scope {
+        pub(crate) fn current() -> Self {
+            Self
+        }
+
+        pub(crate) fn enter(&self) {}
+    }
+
+    pub(crate) fn refused(_: Option<&[u8]>, _: &Peer, _: &Error) {}
+
+    pub(crate) fn connection_opened(_: &Peer) {}
+
+    pub(crate) fn connection_ended(_: &Peer, _: &dyn fmt::Display) {}
+
+    pub(crate) fn accept_failed(_: &io::Error, _: Duration) {}
+
+    pub(crate) fn slow_poll(_: &str, _: Duration) {}
+}

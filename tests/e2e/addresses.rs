@@ -1,0 +1,72 @@
+//! No address takes all the connections, and who is one too many is told.
+
+use std::time::Duration;
+
+use rpc::{Channel, Server};
+
+use crate::support::{Event, Network, Place, ProbeClient, Said, Served, numbers, request, within};
+
+async fn served(limit: usize) -> Served {
+    let limited = |server: Server| server.max_connections_per_address(limit);
+    Served::with(Place::new(Network::Tcp), limited).await
+}
+
+const REASON: &str = "more than 2 connections from 127.0.0.1; raise it with `max_connections_per_address` on the server";
+
+#[tokio::test]
+async fn one_connection_too_many_is_told_and_closed() {
+    within(async {
+        let mut served = served(2).await;
+        let mut first = served.introduced().await;
+        let _second = served.introduced().await;
+        let mut third = served.introduced().await;
+        let reason = Some(REASON.to_owned());
+        assert_eq!(third.hear().await, Said::GoAway { accepted: 0, reason });
+        assert_eq!(third.hear().await, Said::Closed);
+        // The others are served as before, and a place that is left can be taken.
+        first.say(&request(1, "Probe.hold", numbers(&[1]))).await;
+        assert_eq!(served.event().await, Event::Started(1));
+        drop(first);
+        assert_eq!(served.event().await, Event::Dropped(1));
+        served.assert_serves().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_eager_client_learns_why_it_is_not_served() {
+    within(async {
+        let served = served(2).await;
+        let _first = served.introduced().await;
+        let _second = served.introduced().await;
+        let client = match Channel::connect(&served.address).await {
+            // The reason came behind the hello.
+            Ok(channel) => ProbeClient::new(channel),
+            Err(error) => return assert!(error.message().contains(REASON), "{error}"),
+        };
+        let brief = client.add(1, 2).timeout(Duration::from_millis(200));
+        let error = brief.await.expect_err("there is no place");
+        assert!(error.message().contains(REASON), "{error}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_client_comes_back_when_there_is_a_place() {
+    within(async {
+        let served = served(2).await;
+        let first = served.introduced().await;
+        let _second = served.introduced().await;
+        let client = ProbeClient::new(Channel::builder(&served.address).connect_lazy());
+        let mut sum = Box::pin(client.add(1, 2));
+        // It has tried at least once, and been told.
+        let mut watch = client.channel().watch();
+        tokio::select! {
+            sum = &mut sum => unreachable!("{sum:?}: there is no place"),
+            is_waiting = watch.reached(rpc::ChannelState::Waiting) => assert!(is_waiting),
+        }
+        drop(first);
+        assert_eq!(sum.await.expect("there is a place now"), 3);
+    })
+    .await;
+}
