@@ -166,9 +166,9 @@ pub(crate) async fn serve(
     wakes: Arc<Wakes>,
 ) {
     let peer = Arc::new(peer);
-    trace::connection_opened(&peer);
+    let told = trace::Connection::open(&peer);
     let end = serve_peer(transport, &peer, refusal, shared, wakes).await;
-    trace::connection_ended(&peer, &end);
+    told.end(&end);
 }
 
 async fn serve_peer(

@@ -302,8 +302,8 @@ impl Server {
             })
             .await;
         }
-        // What is left is dropped before the server says that it has ended.
-        drop(connections);
+        // What is left is dropped before the server says that it has ended: dropping the tasks would only ask them to end.
+        connections.end().await;
         Ok(())
     }
 }
