@@ -11,7 +11,7 @@ use std::{
 };
 
 use rpc_core::{
-    Error, Failure, Value,
+    Error, Failure, Outcome, Value,
     buffer::give_buffer,
     connection::client::{CallRef, Outgoing},
     current,
@@ -20,7 +20,7 @@ use rpc_core::{
     value::{Encoded, Encoder},
 };
 
-use crate::{channel::Options, shared::Shared};
+use crate::{channel::Options, shared::Shared, trace};
 
 /// A call whose arguments are being encoded; what the generated stub uses.
 #[doc(hidden)]
@@ -59,7 +59,8 @@ impl Prepared {
             None => Stage::Ready(self.ready),
             Some(error) => Stage::Failed(error),
         };
-        Call { course: Course { channel: self.channel, stage }, answer: PhantomData }
+        let course = Course { channel: self.channel, stage, trace: trace::Call::default() };
+        Call { course, answer: PhantomData }
     }
 }
 
@@ -85,6 +86,7 @@ pub struct Call<T, E = Error> {
 struct Course {
     channel: Arc<Options>,
     stage: Stage,
+    trace: trace::Call,
 }
 
 enum Stage {
@@ -114,9 +116,11 @@ impl Course {
                     return Poll::Pending;
                 };
                 self.stage = Stage::Done;
+                self.trace.end(|| outcome_of(&outcome));
                 Poll::Ready(outcome)
             }
             Stage::Ready(ready) => {
+                self.trace = trace::Call::begin(ready.outgoing.method);
                 let submitted = ready.submit(shared, cx);
                 let (stage, polled) = match submitted {
                     Ok(Some(call)) => (Stage::Submitted(call), Poll::Pending),
@@ -124,6 +128,9 @@ impl Course {
                     Err(error) => (Stage::Done, Poll::Ready(Err(error))),
                 };
                 self.stage = stage;
+                if let Poll::Ready(outcome) = &polled {
+                    self.trace.end(|| outcome_of(outcome));
+                }
                 polled
             }
             Stage::Failed(_) | Stage::Done => match mem::replace(&mut self.stage, Stage::Done) {
@@ -134,6 +141,10 @@ impl Course {
             },
         }
     }
+}
+
+fn outcome_of(outcome: &Result<Payload, Error>) -> Outcome {
+    outcome.as_ref().err().map_or(Outcome::Ok, Outcome::from)
 }
 
 impl Ready {
@@ -151,6 +162,7 @@ impl Drop for Course {
     fn drop(&mut self) {
         if let Stage::Submitted(call) = self.stage {
             self.channel.shared().cancel(call);
+            self.trace.end(|| Outcome::Cancelled);
         }
     }
 }

@@ -34,6 +34,7 @@ use crate::{
     shared::{Link, Shared},
     state::{ChannelState, Status},
     timer::Timer,
+    trace,
     transport::{TcpOptions, Transport},
 };
 
@@ -301,6 +302,9 @@ impl Driver {
         let before = self.shared.status.borrow();
         let is_known = before.state == state && before.failures == self.status.failures;
         drop(before);
+        if self.status.state != state {
+            trace::state_changed(state, self.status.error.as_ref());
+        }
         self.status.state = state;
         if !is_known {
             self.shared.status.send_replace(self.status.clone());

@@ -12,6 +12,7 @@ mod driver;
 mod shared;
 mod state;
 mod timer;
+mod trace;
 mod transport;
 
 pub use builder::ChannelBuilder;
