@@ -1,155 +1,11 @@
-//! What a server and a client tell `tracing`: each call ends once, with its outcome, and a handler that holds others up is named.
-//!
-//! One subscriber serves the whole process, so each test looks at the events of its own methods.
+//! Each call ends once, with its outcome, and its handler runs inside of its span.
 
-#![expect(
-    clippy::panic,
-    reason = "a handler panics on purpose, and a test that waits in vain says for what"
-)]
-
-use std::{
-    collections::HashMap,
-    fmt,
-    sync::{
-        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
-};
+use std::time::Duration;
 
 use rpc::{Channel, Context, Server};
-use tokio::sync::Notify;
-use tracing::{
-    Event, Level, Metadata, Subscriber,
-    field::{Field, Visit},
-    span,
-};
+use tracing::Level;
 
-/// The fields of a span or an event.
-type Fields = HashMap<&'static str, String>;
-
-#[derive(Clone, Debug)]
-struct Told {
-    level: Level,
-    fields: Fields,
-    /// The fields of the span that it happened in.
-    span: Fields,
-}
-
-#[derive(Default)]
-struct Log {
-    spans: Mutex<HashMap<u64, (Fields, &'static Metadata<'static>)>>,
-    entered: Mutex<HashMap<std::thread::ThreadId, Vec<u64>>>,
-    told: Mutex<Vec<Told>>,
-    next: AtomicU64,
-    changed: Notify,
-}
-
-struct Collector(Arc<Log>);
-
-struct Reader<'a>(&'a mut Fields);
-
-impl Visit for Reader<'_> {
-    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.0.insert(field.name(), format!("{value:?}"));
-    }
-
-    fn record_str(&mut self, field: &Field, value: &str) {
-        self.0.insert(field.name(), value.to_owned());
-    }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-impl Subscriber for Collector {
-    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.target() == "rpc"
-    }
-
-    fn new_span(&self, attributes: &span::Attributes<'_>) -> span::Id {
-        let id = self.0.next.fetch_add(1, Ordering::Relaxed) + 1;
-        let mut fields = Fields::new();
-        attributes.record(&mut Reader(&mut fields));
-        lock(&self.0.spans).insert(id, (fields, attributes.metadata()));
-        span::Id::from_u64(id)
-    }
-
-    fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
-
-    fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
-
-    fn event(&self, event: &Event<'_>) {
-        let mut fields = Fields::new();
-        event.record(&mut Reader(&mut fields));
-        let parent = event.parent().map(span::Id::into_u64);
-        let spans = lock(&self.0.spans);
-        let span = parent.and_then(|id| spans.get(&id).map(|(fields, _)| fields.clone()));
-        let span = span.unwrap_or_default();
-        lock(&self.0.told).push(Told { level: *event.metadata().level(), fields, span });
-        self.0.changed.notify_waiters();
-    }
-
-    fn enter(&self, id: &span::Id) {
-        let thread = std::thread::current().id();
-        lock(&self.0.entered).entry(thread).or_default().push(id.into_u64());
-    }
-
-    fn exit(&self, _: &span::Id) {
-        let thread = std::thread::current().id();
-        lock(&self.0.entered).entry(thread).or_default().pop();
-    }
-
-    fn current_span(&self) -> tracing_core::span::Current {
-        let entered = lock(&self.0.entered);
-        let id = entered.get(&std::thread::current().id()).and_then(|ids| ids.last().copied());
-        let spans = lock(&self.0.spans);
-        match id.and_then(|id| Some((id, spans.get(&id)?.1))) {
-            Some((id, metadata)) => {
-                tracing_core::span::Current::new(span::Id::from_u64(id), metadata)
-            }
-            None => tracing_core::span::Current::none(),
-        }
-    }
-}
-
-impl Log {
-    /// The events for which this holds, as soon as there are so many.
-    async fn wait_for(&self, count: usize, wanted: impl Fn(&Told) -> bool) -> Vec<Told> {
-        let waiting = async {
-            loop {
-                let mut changed = std::pin::pin!(self.changed.notified());
-                changed.as_mut().enable();
-                let found: Vec<_> =
-                    lock(&self.told).iter().filter(|told| wanted(told)).cloned().collect();
-                if found.len() >= count {
-                    return found;
-                }
-                changed.await;
-            }
-        };
-        let found = tokio::time::timeout(Duration::from_secs(20), waiting).await;
-        found.unwrap_or_else(|_| panic!("not told: {:#?}", lock(&self.told)))
-    }
-
-    /// The method of the span that this thread is in.
-    fn current(&self) -> Option<String> {
-        let entered = lock(&self.entered);
-        let id = *entered.get(&std::thread::current().id())?.last()?;
-        lock(&self.spans).get(&id)?.0.get("method").cloned()
-    }
-}
-
-fn log() -> &'static Arc<Log> {
-    static LOG: OnceLock<Arc<Log>> = OnceLock::new();
-    LOG.get_or_init(|| {
-        let log = Arc::new(Log::default());
-        let collector = Collector(Arc::clone(&log));
-        tracing::subscriber::set_global_default(collector).expect("it is the only one");
-        log
-    })
-}
+use crate::log::{Told, log};
 
 #[derive(Debug, serde::Serialize, serde::Deserialize, thiserror::Error)]
 #[error("mine")]
@@ -168,8 +24,6 @@ trait Traced {
     async fn spawned(&self) -> Option<String>;
     #[rpc(blocking)]
     fn blocking(&self, ctx: &Context) -> Option<String>;
-    async fn quick(&self);
-    async fn slow(&self, millis: u64);
     #[rpc(idempotent)]
     async fn again(&self, ctx: &Context) -> Result<u32, rpc::Error>;
 }
@@ -205,13 +59,6 @@ impl Traced for Service {
     }
     fn blocking(&self, _: &Context) -> Option<String> {
         log().current()
-    }
-    async fn quick(&self) {}
-    async fn slow(&self, millis: u64) {
-        let start = std::time::Instant::now();
-        while start.elapsed() < Duration::from_millis(millis) {
-            std::hint::spin_loop();
-        }
     }
     async fn again(&self, ctx: &Context) -> Result<u32, rpc::Error> {
         match ctx.attempt() {
@@ -338,49 +185,5 @@ async fn each_call_ends_once_with_its_outcome() {
         let found: Vec<_> = told.iter().map(|told| told.fields["outcome"].as_str()).collect();
         assert_eq!(found, vec![outcome; count], "{method}");
     }
-    running.abort();
-}
-
-#[tokio::test]
-async fn a_handler_that_holds_others_up_is_named_once() {
-    let (address, running) = served(|server| server).await;
-    let client = TracedClient::connect(&address).await.expect("it listens");
-    // Cheap calls all around, so that the clock is read rarely; the slow one comes again and again.
-    for _ in 0..40 {
-        let mut calls = tokio::task::JoinSet::new();
-        for index in 0..64 {
-            let call = if index == 40 { client.slow(12) } else { client.slow(0) };
-            calls.spawn(call);
-            calls.spawn(client.quick());
-        }
-        while let Some(outcome) = calls.join_next().await {
-            outcome.expect("it does not panic").expect("it answers");
-        }
-    }
-    let told = log().wait_for(1, |told| told.level == Level::WARN).await;
-    assert_eq!(told.len(), 1, "once for each method: {told:?}");
-    assert_eq!(told[0].fields["method"], "Traced.slow");
-    let text = &told[0].fields["message"];
-    assert!(text.contains("#[rpc(spawn)]") && text.contains("#[rpc(blocking)]"), "{text}");
-    running.abort();
-}
-
-#[tokio::test]
-async fn connections_are_told_from_their_opening_to_their_end() {
-    let (address, running) = served(|server| server.idle_timeout(Duration::from_millis(10))).await;
-    let stream = std::net::TcpStream::connect(address.trim_start_matches("tcp://"));
-    let peer = stream.as_ref().expect("it listens").local_addr().expect("it is bound");
-    let peer = format!("tcp://{peer}");
-    let of_peer = |text: &'static str| {
-        let peer = peer.clone();
-        move |told: &Told| {
-            told.fields.get("peer") == Some(&peer)
-                && told.fields.get("message").is_some_and(|message| message == text)
-        }
-    };
-    log().wait_for(1, of_peer("a connection opened")).await;
-    drop(stream);
-    let told = log().wait_for(1, of_peer("a connection ended")).await;
-    assert_eq!(told[0].fields["end"], "the client closed it");
     running.abort();
 }
