@@ -1,6 +1,6 @@
 //! Each call ends once, with its outcome, and its handler runs inside of its span.
 
-use std::time::Duration;
+use std::{future::poll_fn, pin::Pin, task::Poll, time::Duration};
 
 use rpc::{Channel, Context, Server};
 use tracing::Level;
@@ -100,9 +100,16 @@ async fn ended(method: &'static str, outcomes: &[&str]) -> Vec<Told> {
     told
 }
 
+/// The call, which was polled once, and so is sent.
+async fn sent<F: Future + Unpin>(mut call: F) -> F {
+    let polled = poll_fn(|cx| Poll::Ready(Pin::new(&mut call).poll(cx).is_pending())).await;
+    assert!(polled);
+    call
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_call_ends_once_with_its_outcome() {
-    let (address, running) = served(|server| server.max_calls_per_connection(3)).await;
+    let (address, running) = served(|server| server.max_calls_per_connection(4)).await;
     let client = TracedClient::connect(&address).await.expect("it listens");
     // A handler is inside of its call's span, wherever it runs.
     assert_eq!(client.ok().await.expect("it answers").as_deref(), Some("Traced.ok"));
@@ -128,25 +135,26 @@ async fn each_call_ends_once_with_its_outcome() {
     let again = ended("again", &["unavailable", "ok"]).await;
     assert_eq!(again[1].span["attempt"], "2");
 
-    // One that is dropped by its caller, and three that go with their connection; what is one too many is shed.
-    let cancelled = tokio::spawn(client.dropped());
+    // One that is dropped by its caller, and four that go with their connection; what is one too many is shed.
+    let cancelled = sent(client.dropped()).await;
     let other = Channel::connect(&address).await.expect("it listens");
-    while client.channel().state() != rpc::ChannelState::Ready {
-        tokio::task::yield_now().await;
-    }
     client.ok().await.expect("the call before has arrived");
-    cancelled.abort();
+    drop(cancelled);
     ended("dropped", &["cancelled"]).await;
     let rude = TracedClient::new(other.clone());
-    let calls: Vec<_> = (0..3).map(|_| tokio::spawn(rude.shed())).collect();
+    let mut calls = Vec::new();
+    for _ in 0..3 {
+        calls.push(sent(rude.shed()).await);
+    }
+    rude.ok().await.expect("the calls before have arrived");
     let refused = {
         use tokio::io::AsyncWriteExt;
-        // By hand, because a client waits for its turn: preface, hello, and four requests where three are accepted.
+        // By hand, because a client waits for its turn: preface, hello, and five requests where four are accepted.
         let mut stream = tokio::net::TcpStream::connect(address.trim_start_matches("tcp://"))
             .await
             .expect("it listens");
         let mut bytes = b"\0RPC\0\x01\0\0\0\0\0\x03\x92\x0e\x80".to_vec();
-        for id in 0..4 {
+        for id in 0..5 {
             bytes.extend_from_slice(&[0, 0, 0, 16, 0x94, 0, id, 0xab]);
             bytes.extend_from_slice(b"Traced.shed\x90");
         }
@@ -156,18 +164,17 @@ async fn each_call_ends_once_with_its_outcome() {
         stream
     };
     drop(refused);
-    log().wait_for(4, ended_at_server("shed")).await;
-    for call in calls {
-        call.abort();
-    }
-    let told = log().wait_for(7, ended_at_server("shed")).await;
+    log().wait_for(5, ended_at_server("shed")).await;
+    drop(calls);
+    let told = log().wait_for(8, ended_at_server("shed")).await;
     let mut outcomes: Vec<_> = told.iter().map(|told| told.fields["outcome"].as_str()).collect();
     outcomes.sort_unstable();
-    let expected = ["cancelled", "cancelled", "cancelled", "dropped", "dropped", "dropped", "shed"];
+    let expected =
+        ["cancelled", "cancelled", "cancelled", "dropped", "dropped", "dropped", "dropped", "shed"];
     assert_eq!(outcomes, expected);
     // The client tells its side, as the caller saw it: the repeated call ended once.
     for (method, outcome, count) in [
-        ("ok", "ok", 2),
+        ("ok", "ok", 3),
         ("app", "app", 1),
         ("status", "not_found", 1),
         ("panics", "internal", 1),
