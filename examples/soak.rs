@@ -2,8 +2,9 @@
 //!
 //! Clients draw what to do from a seed that is printed: fast and slow calls, handlers on tasks and threads of their own, calls that
 //! are given up at any moment, deadlines, one-way calls, errors, panics, large payloads and too large ones, metadata, bursts above
-//! the limits, gaps. Half of them connect through a proxy that cuts connections, and the server is exchanged every few seconds, with
-//! and without a gap; some servers send away connections that rest or are old. A tenth of the time, at most half a minute, warms up; what is left in memory then is the beginning.
+//! the limits, gaps. Half of them connect through a proxy that cuts connections, and the server is exchanged every few seconds, in
+//! order or not, with and without a gap; some servers send away connections that rest or are old. A tenth of the time, at most
+//! half a minute, warms up; what is left in memory then is the beginning.
 //!
 //! At the end nothing may be left: no handler that runs, no call without an end, no socket, no task. Then, and if a call ended as
 //! it should not, the exit status is not zero.

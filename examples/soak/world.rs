@@ -188,7 +188,7 @@ fn line(elapsed: Duration, counters: &Counters) {
 }
 
 /// One server after the other on one port: sometimes the next one begins while the last one drains, sometimes there is none
-/// for a moment.
+/// for a moment, and sometimes the last one ends at once.
 async fn serve(
     listener: std::net::TcpListener,
     running: Arc<AtomicI64>,
@@ -208,6 +208,10 @@ async fn serve(
         let next =
             if random.coin() { Some(start(&listener, &running, &mut random)?) } else { None };
         shutdown.shutdown();
+        if random.between(0, 4) == 0 {
+            // As far as the clients can tell, it was killed.
+            shutdown.abort();
+        }
         task.await.unwrap_or_else(|_| Err(Error::internal("the server panicked")))?;
         if next.is_none() {
             sleep(random.millis(0, 300)).await;

@@ -98,7 +98,10 @@ async fn nobody_answers(network: Network) {
     assert_eq!(error.message(), message);
     let client = ProbeClient::new(builder().connect_lazy());
     let error = client.add(1, 2).await.expect_err("nobody answers");
-    // It was sent behind the introduction, in case somebody reads it.
+    assert!(error.message().starts_with(&message), "{error}");
+    assert!(error.is_not_started(), "it waited for the introduction");
+    // What may run twice was sent behind the client's own, in case somebody reads it.
+    let error = client.find(1).await.expect_err("nobody answers");
     assert!(error.message().starts_with(&message), "{error}");
     assert!(!error.is_not_started());
 }

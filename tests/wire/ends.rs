@@ -232,6 +232,11 @@ pub(crate) fn call(method: &'static str, arguments: impl FnOnce(&mut Encoder)) -
     client::Outgoing { method, arguments: encoder, ..client::Outgoing::default() }
 }
 
+/// The same, of a method that may be called again, and so may be sent before the server's hello has come.
+pub(crate) fn early(outgoing: client::Outgoing) -> client::Outgoing {
+    client::Outgoing { idempotent: true, ..outgoing }
+}
+
 /// A call of `Echo.ping` with an argument of so many bytes.
 pub(crate) fn ping(size: usize) -> client::Outgoing {
     call("Echo.ping", |out| {

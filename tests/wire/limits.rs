@@ -14,7 +14,7 @@ use rpc_core::{
 };
 
 use crate::ends::{
-    Asked, Client, EMPTY_HELLO, LEAST, PREFACE, Refusal, Server, call, framed, ping, refusal,
+    Asked, Client, EMPTY_HELLO, LEAST, PREFACE, Refusal, Server, call, early, framed, ping, refusal,
 };
 
 fn client_config() -> client::Config {
@@ -276,14 +276,19 @@ fn early_calls_keep_to_the_assumed_limits() {
     // Rule 1.6.
     let mut client = Client::connected(client::Config::new(LEAST, None, Structs::Named));
     for _ in 0..200 {
-        client.send(ping(0));
+        client.send(early(ping(0)));
     }
     assert_eq!(client.machine.in_flight(client.link), 128);
 
+    // What may not run twice waits: nobody could say whether it ran, if this connection ended now.
+    let mut client = Client::connected(client::Config::new(LEAST, None, Structs::Named));
+    client.send(ping(0));
+    assert_eq!(client.machine.in_flight(client.link), 0);
+
     let mut client = Client::connected(client::Config::new(LEAST, None, Structs::Named));
     client.written();
-    let large = client.send(ping(LEAST));
-    client.send(ping(0));
+    let large = client.send(early(ping(LEAST)));
+    client.send(early(ping(0)));
     assert!(client.written().is_empty(), "it waits for the hello, and what is behind it too");
     let mut server = Server::new(server::Config::new(LEAST * 2, 8));
     server.feed(&PREFACE).expect("a right preface");
@@ -395,8 +400,8 @@ fn a_call_without_a_timeout_is_not_given_the_default_one() {
     let mut client = Client::connected(client::Config::new(LEAST, default, Structs::Named));
     let mut server = Server::new(server_config());
     server.feed(&client.written()).expect("a right opening");
-    client.submit(ping(0), Some(client.now + Duration::from_secs(30)));
-    client.submit(ping(0), None);
+    client.submit(early(ping(0)), Some(client.now + Duration::from_secs(30)));
+    client.submit(early(ping(0)), None);
     client.transmit();
     let mut left = Vec::new();
     for asked in server.feed(&client.written()).expect("two calls") {

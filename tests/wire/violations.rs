@@ -8,7 +8,7 @@ use rpc_core::{
     msgpack::Malformed,
 };
 
-use crate::ends::{Client, EMPTY_HELLO, LEAST, PREFACE, Server, framed, ping};
+use crate::ends::{Client, EMPTY_HELLO, LEAST, PREFACE, Server, early, framed, ping};
 
 fn server_config() -> server::Config {
     server::Config::new(LEAST, 8)
@@ -31,7 +31,7 @@ fn at_server(bytes: &[u8], piece: usize) -> Result<(), Violation> {
 /// What a client with one call outstanding, whose id is 0, finds in `bytes`, and then in the stream's end.
 fn at_client(bytes: &[u8], piece: usize) -> Result<(), Violation> {
     let mut client = Client::connected(client_config());
-    client.send(ping(0));
+    client.send(early(ping(0)));
     for piece in bytes.chunks(piece) {
         client.feed(piece)?;
     }

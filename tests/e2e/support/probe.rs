@@ -54,6 +54,8 @@ pub(crate) enum Event {
 #[rpc::service]
 pub(crate) trait Probe {
     async fn add(&self, a: i64, b: i64) -> i64;
+    /// Adds, and reports it.
+    async fn note_sum(&self, a: i64, b: i64) -> i64;
     async fn divide(&self, a: i64, b: i64) -> Result<i64, MathError>;
     async fn refuse(&self, why: &str) -> Result<(), rpc::Error>;
     async fn greet(&self, name: &str, tags: &[String], at: &Point) -> String;
@@ -109,6 +111,10 @@ pub(crate) trait Probe {
     #[rpc(spawn)]
     async fn relay_spawned(&self, ctx: &Context) -> Result<(Option<Duration>, Seen), rpc::Error>;
     async fn relay_hold(&self, key: u32) -> Result<u32, rpc::Error>;
+    /// Asks upstream to ask upstream.
+    async fn relay_twice(&self, key: u32) -> Result<u32, rpc::Error>;
+    #[rpc(spawn)]
+    async fn relay_twice_spawned(&self, key: u32) -> Result<u32, rpc::Error>;
 }
 
 /// What the test holds of a service.
@@ -198,6 +204,11 @@ impl Drop for Bomb {
 #[expect(clippy::panic, reason = "what a handler that panics does to others is tested")]
 impl Probe for Steward {
     async fn add(&self, a: i64, b: i64) -> i64 {
+        a + b
+    }
+
+    async fn note_sum(&self, a: i64, b: i64) -> i64 {
+        self.0.report(Event::Noted(format!("{a} + {b}")));
         a + b
     }
 
@@ -366,6 +377,14 @@ impl Probe for Steward {
 
     async fn relay_spawned(&self, ctx: &Context) -> Result<(Option<Duration>, Seen), rpc::Error> {
         self.relay(ctx, false).await
+    }
+
+    async fn relay_twice(&self, key: u32) -> Result<u32, rpc::Error> {
+        self.upstream().relay_hold(key).await
+    }
+
+    async fn relay_twice_spawned(&self, key: u32) -> Result<u32, rpc::Error> {
+        self.relay_twice(key).await
     }
 
     async fn relay_hold(&self, key: u32) -> Result<u32, rpc::Error> {

@@ -1,4 +1,8 @@
 //! Requests out: the first call of the queue, when it is its turn.
+//!
+//! Calls may be sent before the server's hello has come (PROTOCOL 1.6), and those that may be repeated are. The others wait for it: a
+//! connection that ends before, because its server is about to stop or something in between has none, must not take
+//! calls with it of which nobody can say whether they ran.
 
 use std::time::Instant;
 
@@ -25,6 +29,9 @@ impl<W: Default> Channel<W> {
         let id = self.calls.id(slot);
         let entry = self.calls.entry(slot);
         let outgoing = &mut entry.outgoing;
+        if early && !outgoing.idempotent {
+            return None;
+        }
         let metadata = outgoing.metadata.as_ref().map_or_else(MetadataRef::default, |m| m.view());
         // The head takes the method's name, the metadata and at most 40 bytes around them.
         let size = outgoing.arguments.len() + outgoing.method.len() + metadata.len() + 40;

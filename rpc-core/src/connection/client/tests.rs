@@ -267,10 +267,15 @@ fn what_was_not_handed_to_the_transport_is_sent_again() {
     assert_eq!(channel.outcome(unwritten).as_deref(), Some("unavailable"));
 }
 
-/// A call that may be repeated, and its id.
-fn idempotent(channel: &mut Channel, timeout: Option<Duration>) -> (CallRef, u8) {
+fn submit_idempotent(channel: &mut Channel, timeout: Option<Duration>) -> CallRef {
     let call = channel.submit(timeout);
     channel.machine.calls.entry(call.slot).outgoing.idempotent = true;
+    call
+}
+
+/// A call that may be repeated, and its id.
+fn idempotent(channel: &mut Channel, timeout: Option<Duration>) -> (CallRef, u8) {
+    let call = submit_idempotent(channel, timeout);
     channel.transmit();
     let written = channel.written();
     (call, *written.get(6).expect("a request was written"))
@@ -515,10 +520,11 @@ fn what_was_refused_early_is_sent_again_in_its_order() {
     channel.link = channel.machine.connected(channel.now);
     channel.written();
     for _ in 0..4 {
-        channel.submit(None);
+        submit_idempotent(&mut channel, None);
     }
     assert_eq!(channel.transmitted(), [0, 1, 2, 3]);
     channel.submit(None);
+    assert!(channel.transmitted().is_empty(), "what may not run twice waits for the hello");
     channel.receive(&[0x92, 14, 0x81, 0, 1]);
     assert!(channel.transmitted().is_empty(), "more are in flight than are accepted");
     for id in [1, 2, 3] {
@@ -549,7 +555,7 @@ fn what_was_refused_twice_is_not_sent_again() {
     let mut channel = Channel::closed();
     channel.link = channel.machine.connected(channel.now);
     channel.written();
-    let (call, id) = channel.sent(None);
+    let (call, id) = idempotent(&mut channel, None);
     channel.receive(&[0x92, 14, 0x81, 0, 9]);
     channel.refuse(id, Code::ResourceExhausted);
     assert_eq!(channel.transmitted(), [id]);
@@ -562,7 +568,7 @@ fn what_was_cancelled_is_not_sent_again() {
     let mut channel = Channel::closed();
     channel.link = channel.machine.connected(channel.now);
     channel.written();
-    let (call, id) = channel.sent(None);
+    let (call, id) = idempotent(&mut channel, None);
     channel.receive(&[0x92, 14, 0x81, 0, 9]);
     assert!(channel.machine.cancel(call).is_none());
     channel.refuse(id, Code::ResourceExhausted);

@@ -1,0 +1,70 @@
+//! Cancels raced against answers, as many as one likes: `RPC_CANCELS=1000000 cargo test --release --test faults storm -- --nocapture`.
+
+use std::time::Duration;
+
+use rpc::Channel;
+
+use crate::support::{Network, Place, ProbeClient, Served, poll_once, within};
+
+/// Bytes that are allocated now.
+fn in_use() -> usize {
+    let stats = crate::ALLOCATOR.stats();
+    stats.bytes_allocated - stats.bytes_deallocated
+}
+
+fn cancels() -> u32 {
+    match std::env::var("RPC_CANCELS") {
+        Ok(text) => text.parse().expect("RPC_CANCELS is a number"),
+        Err(_) => 100_000,
+    }
+}
+
+#[tokio::test]
+async fn a_storm_of_cancels_leaves_nothing_behind() {
+    within(async {
+        const BURST: u32 = 100;
+        let limited = |server: rpc::Server| server.max_calls_per_connection(1024);
+        let served = Served::with(Place::new(Network::Tcp), limited).await;
+        let channel = Channel::builder(&served.address).timeout(Duration::from_secs(60));
+        let client = ProbeClient::new(channel.connect().await.expect("it listens"));
+        let total = cancels();
+        let (mut answered, mut before) = (0, 0);
+        for made in (0..total).step_by(BURST as usize) {
+            let mut calls: Vec<_> = (0..BURST).map(|number| client.add(number.into(), 1)).collect();
+            for call in &mut calls {
+                assert!(poll_once(call).await.is_pending());
+            }
+            // Some answers arrive while the calls are dropped, at another point each time.
+            for _ in 0..made / BURST % 7 {
+                tokio::task::yield_now().await;
+            }
+            for mut call in calls {
+                answered += u32::from(poll_once(&mut call).await.is_ready());
+            }
+            if made == total / 10 {
+                before = settled(&client).await;
+            }
+        }
+        let after = settled(&client).await;
+        println!("{total} calls: {answered} were answered, the others cancelled; {before} bytes, then {after}");
+        assert!(answered < total, "all were answered before they could be cancelled");
+        assert!(after <= before + (64 << 10), "{before} bytes, then {after}");
+        // Every place is free again, on both sides: as many calls as are accepted run at once.
+        let calls: Vec<_> = (0..1024).map(|key| tokio::spawn(client.hold(key))).collect();
+        let mut served = served;
+        let started = served.sorted_events(1024).await;
+        assert_eq!(started.len(), 1024);
+        (0..1024).for_each(|key| served.state.release(key));
+        for call in calls {
+            call.await.expect("it does not panic").expect("there was room");
+        }
+    })
+    .await;
+}
+
+/// The bytes in use when what was cancelled has been answered.
+async fn settled(client: &ProbeClient) -> usize {
+    // An answer to this comes behind all others.
+    client.add(0, 0).await.expect("it answers");
+    in_use()
+}
