@@ -61,7 +61,32 @@
 //! All handlers of a connection are polled in that connection's task: concurrent, not parallel. A call that is ready at once
 //! costs no task, queue or allocation. So a handler that computes for long, or blocks its thread, holds up the other calls of
 //! its connection: mark it `#[rpc(spawn)]`, and it gets a task of its own; `#[rpc(blocking)]`, and it runs on the pool for blocking
-//! work, as a plain `fn`. A client that wants more than one core for its calls opens more than one channel.
+//! work, as a plain `fn`. `#[rpc::service(spawn)]` does the former for a whole trait, [`Server::spawn_handlers`] for a whole server.
+//! A client that wants more than one core for its calls opens more than one channel.
+//!
+//! # How a server ends
+//!
+//! [`ShutdownHandle::shutdown`], or the future of [`Server::run_until`], begins a drain: nothing more is accepted, clients are told to
+//! go elsewhere, and the accepted calls have [`Server::drain_timeout`] to finish. A client that is idle, says nothing, or stopped in
+//! the middle of a message is not waited for. [`ShutdownHandle::abort`] ends the server at once, and so does a second SIGINT or SIGTERM behind
+//! one that [`shutdown_signal`] caught. [`Server::state_handle`] tells a health check or a supervisor how far the server is.
+//!
+//! # What is told
+//!
+//! With the feature `tracing`, and where a subscriber listens to the target `rpc`:
+//!
+//! | level | what | fields |
+//! |---|---|---|
+//! | DEBUG | the span `call`, around each poll of a handler | `method`, `peer`, `attempt` |
+//! | DEBUG | one event at the end of each call, in its span | `outcome`, `elapsed_us` |
+//! | DEBUG | the same at the client, as the caller saw it | `side` = `client`, `method`, `outcome`, `elapsed_us` |
+//! | DEBUG | a connection opened, a connection ended | `peer`, `end` |
+//! | WARN | the first poll of a method's handler that took 10 ms | `method`, `spent` |
+//! | WARN | a connection could not be accepted | `error`, `pause` |
+//!
+//! An outcome is `ok`, `app` (the application's own error), `cancelled`, `expired`, `shed` (refused for want of room), `dropped` (with
+//! its connection, or its server), or a [`Code`]'s name. A call that did not start, because it was refused, has no span: its event has
+//! the fields itself. The warning of a slow poll may also name a method whose thread lost its core for so long.
 //!
 //! # Testing
 //!

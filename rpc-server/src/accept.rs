@@ -15,7 +15,6 @@ use tokio::time::Instant;
 use crate::{
     connections::Connections,
     listener::{Accepted, Listener, pause_after_error},
-    shutdown::second_signal,
     trace,
 };
 
@@ -70,11 +69,15 @@ pub(crate) fn accept_rest(listener: &Listener, connections: &mut Connections, mo
     }
 }
 
-/// Lets the connections finish, until the timeout, or until a second signal comes. What is left is dropped with `connections`.
-pub(crate) async fn drain(connections: &mut Connections, timeout: Duration) {
+/// Lets the connections finish, until the timeout, or until a second signal comes.
+pub(crate) async fn drain(
+    connections: &mut Connections,
+    timeout: Duration,
+    second_signal: impl Future<Output = ()>,
+) {
     connections.drain();
     let deadline = Instant::now() + timeout;
-    let mut second_signal = pin!(second_signal());
+    let mut second_signal = pin!(second_signal);
     let ended = poll_fn(|cx| {
         while let Poll::Ready(ended) = connections.poll_ended(cx) {
             if ended.is_none() {

@@ -5,6 +5,7 @@ use std::{
     net::IpAddr,
     sync::{Arc, Mutex, PoisonError, Weak},
     task::{Context, Poll},
+    time::Duration,
 };
 
 use rpc_core::{Error, Peer, limits};
@@ -15,8 +16,12 @@ use tokio::{
 
 use crate::{
     driver::{Shared, serve},
+    trace,
     wakes::Wakes,
 };
+
+/// How long a server that ends waits for tasks that were told to end at once.
+const LAST_WAIT: Duration = Duration::from_secs(1);
 
 /// The tasks of a server's connections. Dropping it ends them all, and with them every handler.
 pub(crate) struct Connections {
@@ -56,6 +61,7 @@ impl Connections {
                         let Some(place) = Place::take(&self.places, Resident::Refused, refusals)
                         else {
                             // So many are being told already.
+                            trace::turned_away(&peer);
                             return;
                         };
                         (Some(place), Some(too_many(address, limit)))
@@ -80,6 +86,12 @@ impl Connections {
     /// Completes when a connection has ended; ready with `None` when there is none.
     pub(crate) fn poll_ended(&mut self, cx: &mut Context<'_>) -> Poll<Option<()>> {
         self.tasks.poll_join_next(cx).map(|ended| ended.map(drop))
+    }
+
+    /// Ends them all, and waits for a second at most until they are gone, with their handlers: one that blocks its thread cannot be
+    /// dropped before it lets go.
+    pub(crate) async fn end(mut self) {
+        let _ = tokio::time::timeout(LAST_WAIT, self.tasks.shutdown()).await;
     }
 
     /// How many there are.

@@ -166,9 +166,9 @@ pub(crate) async fn serve(
     wakes: Arc<Wakes>,
 ) {
     let peer = Arc::new(peer);
-    trace::connection_opened(&peer);
+    let told = trace::Connection::open(&peer);
     let end = serve_peer(transport, &peer, refusal, shared, wakes).await;
-    trace::connection_ended(&peer, &end);
+    told.end(&end);
 }
 
 async fn serve_peer(
@@ -313,9 +313,12 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<'_, T> {
 
     /// Counts a frame, or the poll of a handler; whether the slice is over.
     fn is_over(&mut self, slice: &mut Slice) -> bool {
+        let method = self.handlers.take_polled();
         let is_over = slice.is_over();
-        if let Some(spent) = slice.take_long_poll() {
-            self.handlers.hold_up(spent);
+        if let Some(spent) = slice.take_long_poll()
+            && let Some(method) = method
+        {
+            self.handlers.hold_up(method, spent);
         }
         is_over
     }

@@ -82,8 +82,8 @@ pub(crate) struct Handlers<'a> {
     /// How many of `woken` were polled.
     polled: usize,
     started: u64,
-    /// The method whose handler was polled last.
-    last: u32,
+    /// The method whose handler was polled since [`take_polled`](Self::take_polled) asked last.
+    polled_method: Option<u32>,
 }
 
 impl<'a> Handlers<'a> {
@@ -97,7 +97,7 @@ impl<'a> Handlers<'a> {
             woken: Vec::new(),
             polled: 0,
             started: 0,
-            last: 0,
+            polled_method: None,
         }
     }
 
@@ -111,7 +111,7 @@ impl<'a> Handlers<'a> {
         let blank = blank.take().unwrap_or_else(|| Blank::new(Arc::clone(&self.peer)));
         let request = blank.fill(incoming, self.router.route(number).method);
         self.started += 1;
-        self.last = number;
+        self.polled_method = Some(number);
         let session = session(&mut self.methods, number);
         let _scope = trace.enter();
         (slot, guarded(session, *place, waker, inherited, Some(request)))
@@ -147,7 +147,7 @@ impl<'a> Handlers<'a> {
                 Occupant::Call(key, inherited) => (Some(key), inherited),
                 Occupant::Leftover => (None, Inherited::default()),
             };
-            self.last = *method;
+            self.polled_method = Some(*method);
             let session = session(&mut self.methods, *method);
             let _scope = trace.enter();
             return Some((slot, key, guarded(session, *place, waker, inherited, None)));
@@ -159,9 +159,15 @@ impl<'a> Handlers<'a> {
         self.slots[slot as usize].trace.end(outcome);
     }
 
-    /// A handler's poll took so long: says so, the first time that one of this method does.
-    pub(crate) fn hold_up(&self, spent: Duration) {
-        let route = self.router.route(self.last);
+    /// The method whose handler was polled since this asked last, if one was: what took long may also have been the end of a
+    /// handler that was cancelled.
+    pub(crate) fn take_polled(&mut self) -> Option<u32> {
+        self.polled_method.take()
+    }
+
+    /// The poll of a handler of this method took so long: says so, the first time that one of this method does.
+    pub(crate) fn hold_up(&self, method: u32, spent: Duration) {
+        let route = self.router.route(method);
         if route.run == Run::Inline && route.is_news() {
             trace::slow_poll(&route.name(), spent);
         }

@@ -15,7 +15,7 @@ use crate::{
     driver::{Bounds, Shared},
     listener::{Listener, TcpOptions},
     router::Router,
-    shutdown::{ServerState, ShutdownHandle, StateHandle, StateTeller},
+    shutdown::{ServerState, ShutdownHandle, StateHandle, StateTeller, second_signal},
 };
 
 /// A server that has not started.
@@ -287,13 +287,15 @@ impl Server {
             })
             .await
         };
+        // Listened for before anybody can know that the first one was caught: the second may come at once.
+        let second_signal = second_signal();
         state.tell(ServerState::Draining);
         if !is_aborted {
             accept_rest(&listener, &mut connections, self.max_connections);
         }
         drop(listener);
         if !is_aborted {
-            let mut draining = pin!(drain(&mut connections, bounds.drain_timeout));
+            let mut draining = pin!(drain(&mut connections, bounds.drain_timeout, second_signal));
             poll_fn(|cx| {
                 if abort.as_mut().poll(cx).is_ready() {
                     return Poll::Ready(());
@@ -302,8 +304,8 @@ impl Server {
             })
             .await;
         }
-        // What is left is dropped before the server says that it has ended.
-        drop(connections);
+        // What is left is dropped before the server says that it has ended: dropping the tasks would only ask them to end.
+        connections.end().await;
         Ok(())
     }
 }

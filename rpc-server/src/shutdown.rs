@@ -6,7 +6,10 @@ use std::{
     task::Poll,
 };
 
-use tokio::sync::watch;
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    sync::watch,
+};
 use tokio_util::sync::CancellationToken;
 
 /// Ends a running server: in order, so that its `run` returns when it has drained, or at once.
@@ -150,27 +153,43 @@ static HAS_SIGNALLED: AtomicBool = AtomicBool::new(false);
 ///
 /// Where the system does not let the process catch signals.
 pub async fn shutdown_signal() {
-    caught_signal().await;
+    Signals::listen().caught().await;
     HAS_SIGNALLED.store(true, Ordering::Release);
 }
 
-/// Completes at a further signal, if there was one already.
-pub(crate) async fn second_signal() {
-    if HAS_SIGNALLED.load(Ordering::Acquire) {
-        caught_signal().await;
-    } else {
-        std::future::pending().await
+/// Completes at a further signal, if there was one already. It is listened for from now on, not from the first poll.
+pub(crate) fn second_signal() -> impl Future<Output = ()> {
+    let signals = HAS_SIGNALLED.load(Ordering::Acquire).then(Signals::listen);
+    async {
+        match signals {
+            Some(signals) => signals.caught().await,
+            None => std::future::pending().await,
+        }
     }
 }
 
-async fn caught_signal() {
-    use tokio::signal::unix::{SignalKind, signal};
+/// The signals that end a server.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
 
-    let mut interrupt = signal(SignalKind::interrupt()).expect("SIGINT can be caught");
-    let mut terminate = signal(SignalKind::terminate()).expect("SIGTERM can be caught");
-    poll_fn(|cx| {
-        let either = interrupt.poll_recv(cx).is_ready() || terminate.poll_recv(cx).is_ready();
-        if either { Poll::Ready(()) } else { Poll::Pending }
-    })
-    .await;
+impl Signals {
+    /// Listens to the signals that come from now on.
+    fn listen() -> Self {
+        Self {
+            interrupt: signal(SignalKind::interrupt()).expect("SIGINT can be caught"),
+            terminate: signal(SignalKind::terminate()).expect("SIGTERM can be caught"),
+        }
+    }
+
+    /// Waits for either.
+    async fn caught(mut self) {
+        poll_fn(|cx| {
+            let either =
+                self.interrupt.poll_recv(cx).is_ready() || self.terminate.poll_recv(cx).is_ready();
+            if either { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
+    }
 }

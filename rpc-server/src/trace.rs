@@ -4,14 +4,10 @@
 //! listens, a call costs the look at that; where the feature `tracing` is off, nothing: the types here are empty then.
 
 #[cfg(feature = "tracing")]
-pub(crate) use on::{
-    Call, Scope, accept_failed, connection_ended, connection_opened, refused, slow_poll,
-};
+pub(crate) use on::{Call, Connection, Scope, accept_failed, refused, slow_poll, turned_away};
 
 #[cfg(not(feature = "tracing"))]
-pub(crate) use off::{
-    Call, Scope, accept_failed, connection_ended, connection_opened, refused, slow_poll,
-};
+pub(crate) use off::{Call, Connection, Scope, accept_failed, refused, slow_poll, turned_away};
 
 #[cfg(feature = "tracing")]
 mod on {
@@ -81,12 +77,35 @@ mod on {
         debug!(target: "rpc", %method, %peer, outcome, elapsed_us = 0, %error, "the call ended");
     }
 
-    pub(crate) fn connection_opened(peer: &Peer) {
-        debug!(target: "rpc", %peer, "a connection opened");
+    /// A connection that is told: it ends with [`end`](Self::end), or because its task is dropped with the server's.
+    #[derive(Debug)]
+    pub(crate) struct Connection<'a>(Option<&'a Peer>);
+
+    impl<'a> Connection<'a> {
+        pub(crate) fn open(peer: &'a Peer) -> Self {
+            debug!(target: "rpc", %peer, "a connection opened");
+            Self(Some(peer))
+        }
+
+        /// The connection has ended, for this reason.
+        pub(crate) fn end(mut self, end: &dyn fmt::Display) {
+            if let Some(peer) = self.0.take() {
+                debug!(target: "rpc", %peer, %end, "a connection ended");
+            }
+        }
     }
 
-    pub(crate) fn connection_ended(peer: &Peer, end: &dyn fmt::Display) {
-        debug!(target: "rpc", %peer, %end, "a connection ended");
+    impl Drop for Connection<'_> {
+        fn drop(&mut self) {
+            if let Some(peer) = self.0 {
+                debug!(target: "rpc", %peer, end = "the server ended", "a connection ended");
+            }
+        }
+    }
+
+    /// A connection was closed at once: its address has too many, and so many others are being told that they are too many.
+    pub(crate) fn turned_away(peer: &Peer) {
+        debug!(target: "rpc", %peer, "a connection was closed at once: too many from its address");
     }
 
     pub(crate) fn accept_failed(error: &io::Error, pause: Duration) {
@@ -142,9 +161,18 @@ mod off {
 
     pub(crate) fn refused(_: Option<&[u8]>, _: &Peer, _: &Error) {}
 
-    pub(crate) fn connection_opened(_: &Peer) {}
+    #[derive(Debug)]
+    pub(crate) struct Connection;
 
-    pub(crate) fn connection_ended(_: &Peer, _: &dyn fmt::Display) {}
+    impl Connection {
+        pub(crate) fn open(_: &Peer) -> Self {
+            Self
+        }
+
+        pub(crate) fn end(self, _: &dyn fmt::Display) {}
+    }
+
+    pub(crate) fn turned_away(_: &Peer) {}
 
     pub(crate) fn accept_failed(_: &io::Error, _: Duration) {}
 

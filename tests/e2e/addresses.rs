@@ -3,8 +3,11 @@
 use std::time::Duration;
 
 use rpc::{Channel, Server};
+use rpc_core::frame::preface;
 
-use crate::support::{Event, Network, Place, ProbeClient, Said, Served, numbers, request, within};
+use crate::support::{
+    Event, Network, Place, ProbeClient, Said, Served, hello, numbers, request, within,
+};
 
 async fn served(limit: usize) -> Served {
     let limited = |server: Server| server.max_connections_per_address(limit);
@@ -67,6 +70,51 @@ async fn a_client_comes_back_when_there_is_a_place() {
         }
         drop(first);
         assert_eq!(sum.await.expect("there is a place now"), 3);
+    })
+    .await;
+}
+
+/// So many connections are told at once that they are too many.
+const FAREWELLS: usize = 64;
+
+#[tokio::test]
+async fn those_who_do_not_hear_why_are_not_waited_for() {
+    within(async {
+        let served = served(2).await;
+        let _first = served.introduced().await;
+        let _second = served.introduced().await;
+        // Connections are accepted in the order in which they are made. These would be told if they introduced themselves.
+        let mut listless = Vec::new();
+        for _ in 0..FAREWELLS {
+            listless.push(served.wire().await);
+        }
+        let mut turned_away = served.wire().await;
+        assert_eq!(turned_away.preface().await, None);
+        // As soon as one of them is gone, the next one is told again.
+        drop(listless.pop());
+        loop {
+            let mut next = served.wire().await;
+            next.send(&preface(1, 0)).await;
+            next.say(&hello(0)).await;
+            if next.preface().await.is_some() {
+                assert_eq!(next.hear().await, Said::Hello);
+                let reason = Some(REASON.to_owned());
+                assert_eq!(next.hear().await, Said::GoAway { accepted: 0, reason });
+                break;
+            }
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn unix_sockets_have_no_address_to_count() {
+    within(async {
+        let limited = |server: Server| server.max_connections_per_address(1);
+        let served = Served::with(Place::new(Network::Unix), limited).await;
+        let _first = served.introduced().await;
+        let _second = served.introduced().await;
+        served.assert_serves().await;
     })
     .await;
 }

@@ -17,7 +17,6 @@ on_each_network!(
     an_abort_ends_it_at_once,
     an_abort_ends_a_drain,
     the_state_can_be_followed,
-    handlers_may_all_be_spawned,
 );
 
 /// Far longer than a test may take.
@@ -104,19 +103,4 @@ async fn the_state_can_be_followed(network: Network) {
     let mut handle = server.state_handle();
     drop(server);
     assert_eq!(handle.changed().await, ServerState::Ended);
-}
-
-async fn handlers_may_all_be_spawned(network: Network) {
-    let spawned = |server: Server| server.spawn_handlers(true);
-    let mut served = Served::with(Place::new(network), spawned).await;
-    let client = served.client().await;
-    assert_eq!(client.add(1, 2).await.expect("it answers"), 3);
-    let dropped = tokio::spawn(client.hold(1));
-    assert_eq!(served.event().await, Event::Started(1));
-    dropped.abort();
-    assert_eq!(served.event().await, Event::Dropped(1));
-    let error = client.panic(false).await.expect_err("it panics");
-    assert_eq!(error.message(), "the handler panicked");
-    let brief = client.hold_blocking(2).timeout(Duration::from_millis(30));
-    assert!(brief.await.expect_err("it takes too long").is_timeout());
 }

@@ -24,5 +24,6 @@ mod repeating;
 mod routing;
 mod runtimes;
 mod shutdown;
+mod spawning;
 mod support;
 mod waiting;
