@@ -15,6 +15,7 @@
 //! written is still sent.
 
 use std::{
+    fmt,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
@@ -81,6 +82,16 @@ impl Connector {
         match self {
             Self::Address(..) => Outlook::Open,
             Self::Nowhere(_) | Self::Once(_) => Outlook::Hopeless,
+        }
+    }
+}
+
+impl fmt::Display for Connector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Address(address, _) => address.fmt(f),
+            Self::Nowhere(_) => f.write_str("an address that is none"),
+            Self::Once(_) => f.write_str("a stream"),
         }
     }
 }
@@ -303,7 +314,7 @@ impl Driver {
         let is_known = before.state == state && before.failures == self.status.failures;
         drop(before);
         if self.status.state != state {
-            trace::state_changed(state, self.status.error.as_ref());
+            trace::state_changed(&self.connector, state, self.status.error.as_ref());
         }
         self.status.state = state;
         if !is_known {

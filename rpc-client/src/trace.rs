@@ -11,7 +11,7 @@ pub(crate) use off::{Call, state_changed};
 
 #[cfg(feature = "tracing")]
 mod on {
-    use std::time::Instant;
+    use std::{fmt, time::Instant};
 
     use rpc_core::{Error, Outcome};
     use tracing::{Level, debug, enabled};
@@ -40,14 +40,20 @@ mod on {
         }
     }
 
-    pub(crate) fn state_changed(state: ChannelState, error: Option<&Error>) {
+    pub(crate) fn state_changed(
+        server: &dyn fmt::Display,
+        state: ChannelState,
+        error: Option<&Error>,
+    ) {
         let error = error.map(tracing::field::display);
-        debug!(target: "rpc", side = "client", ?state, error, "the channel's state changed");
+        debug!(target: "rpc", side = "client", %server, ?state, error, "the channel's state changed");
     }
 }
 
 #[cfg(not(feature = "tracing"))]
 mod off {
+    use std::fmt;
+
     use rpc_core::{Error, Outcome};
 
     use crate::state::ChannelState;
@@ -63,5 +69,5 @@ mod off {
         pub(crate) fn end(&mut self, _: impl FnOnce() -> Outcome) {}
     }
 
-    pub(crate) fn state_changed(_: ChannelState, _: Option<&Error>) {}
+    pub(crate) fn state_changed(_: &dyn fmt::Display, _: ChannelState, _: Option<&Error>) {}
 }

@@ -14,11 +14,7 @@ use tokio::{
     task::JoinSet,
 };
 
-use crate::{
-    driver::{Shared, serve},
-    trace,
-    wakes::Wakes,
-};
+use crate::{driver::serve, shared::Shared, trace, wakes::Wakes};
 
 /// How long a server that ends waits for tasks that were told to end at once.
 const LAST_WAIT: Duration = Duration::from_secs(1);

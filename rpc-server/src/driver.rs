@@ -9,13 +9,9 @@
 //! Dropping the task drops every handler.
 
 use std::{
-    hash::{BuildHasher, Hasher, RandomState},
     io,
     pin::Pin,
-    sync::{
-        Arc,
-        atomic::{AtomicU8, Ordering},
-    },
+    sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -24,12 +20,11 @@ use bytes::{Buf, BytesMut};
 use rpc_core::{
     Error, Outcome, Peer, Violation,
     buffer::{WriteBuffer, give_read_buffer, take_read_buffer},
-    connection::server::{CallKey, Config, Connection, Event, Overdue, Permits, Retirement},
+    connection::server::{CallKey, Connection, Event, Overdue},
     current::Inherited,
     dispatch::Incoming,
     frame::{Frame, FrameCodec, FrameError, take_preface},
-    limits::{self, IO_BUFFER},
-    random::Random,
+    limits::IO_BUFFER,
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
@@ -41,8 +36,9 @@ use tokio_util::{
 };
 
 use crate::{
+    end::End,
     handlers::{Ended, Handlers},
-    router::Router,
+    shared::Shared,
     slice::Slice,
     timer::Timer,
     trace,
@@ -58,104 +54,6 @@ const LINGER: Duration = Duration::from_secs(1);
 
 /// Less room than this in the read buffer is not worth a read.
 const LEAST_READ: usize = 1024;
-
-/// What the tasks of a server's connections share with it.
-pub(crate) struct Shared {
-    pub(crate) router: Router,
-    pub(crate) config: Config,
-    pub(crate) bounds: Bounds,
-    permits: Arc<Permits>,
-    phase: AtomicU8,
-}
-
-/// What the tasks of a server's connections keep to, besides the machine's own configuration.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Bounds {
-    pub(crate) handshake_timeout: Duration,
-    /// How long a connection may live, within a tenth of it, and how long its calls may take then.
-    pub(crate) max_age: Option<Duration>,
-    pub(crate) drain_timeout: Duration,
-    /// Calls in flight over all connections.
-    pub(crate) max_calls: u32,
-}
-
-impl Default for Bounds {
-    fn default() -> Self {
-        Self {
-            handshake_timeout: limits::HANDSHAKE_TIMEOUT,
-            max_age: None,
-            drain_timeout: limits::DRAIN_TIMEOUT,
-            max_calls: limits::MAX_CALLS,
-        }
-    }
-}
-
-impl Bounds {
-    /// When a connection that begins now is to end. Connections that began together do not end together.
-    fn retirement(&self, now: Instant) -> Option<Retirement> {
-        let age = self.max_age?;
-        let mut random = Random::new(RandomState::new().build_hasher().finish());
-        // From nine to eleven tenths: at least half of a fifth, behind eight tenths.
-        let at = age - age / 5 + random.at_least_half(age / 5 * 2) - age / 10;
-        let at = now.into_std().checked_add(at)?;
-        Some(Retirement { at, grace: self.drain_timeout })
-    }
-}
-
-impl Shared {
-    pub(crate) fn new(router: Router, config: Config, bounds: Bounds) -> Self {
-        let permits = Permits::new(bounds.max_calls);
-        Self { router, config, bounds, permits, phase: AtomicU8::new(RUNNING) }
-    }
-
-    /// Tells the connections that they are to drain; each one must be woken to see it.
-    pub(crate) fn drain(&self) {
-        self.phase.store(DRAINING, Ordering::Release);
-    }
-
-    fn is_draining(&self) -> bool {
-        self.phase.load(Ordering::Acquire) == DRAINING
-    }
-}
-
-const RUNNING: u8 = 0;
-const DRAINING: u8 = 1;
-
-/// Why a connection ended.
-#[derive(Debug)]
-pub(crate) enum End {
-    /// The client closed it.
-    Closed,
-    /// It was drained: nothing is left to answer.
-    Drained,
-    /// Its preface and hello did not come in time.
-    Handshake,
-    /// The transport failed.
-    Transport,
-    /// The client was silent, and did not answer a ping either.
-    Silent,
-    /// It was refused.
-    Refused,
-    /// It was to end, and the calls that were left took too long.
-    Overtime,
-    /// The client broke the protocol.
-    Violation(Violation),
-}
-
-impl std::fmt::Display for End {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Closed => "the client closed it",
-            Self::Drained => "it was drained",
-            Self::Handshake => "preface and hello did not come in time",
-            Self::Transport => "the transport failed",
-            Self::Silent => "the client was silent, and did not answer a ping either",
-            Self::Refused => "it was refused",
-            Self::Overtime => "it was to end, and its calls took too long",
-            Self::Violation(violation) => return violation.fmt(f),
-        })
-    }
-}
 
 /// Serves one connection to its end; or refuses to, once its client has introduced itself, for the reason in `refusal`.
 pub(crate) async fn serve(

@@ -8,10 +8,12 @@
 mod accept;
 mod connections;
 mod driver;
+mod end;
 mod handlers;
 mod listener;
 mod router;
 mod server;
+mod shared;
 mod shutdown;
 mod slice;
 mod tasks;

@@ -12,9 +12,9 @@ use rpc_core::{Address, Dispatcher, Error, Peer, connection::server::Config, lim
 use crate::{
     accept::{accept, accept_rest, drain},
     connections::Connections,
-    driver::{Bounds, Shared},
     listener::{Listener, TcpOptions},
     router::Router,
+    shared::{Bounds, Shared},
     shutdown::{ServerState, ShutdownHandle, StateHandle, StateTeller, second_signal},
 };
 

@@ -13,6 +13,8 @@
 //! received. Bounds: calls in flight (`max_calls`), and output, which its driver keeps below the high-water mark by not
 //! reading. A [`Violation`] ends the connection, everything else at most one call. PROTOCOL 1, 4, 8, 9.
 
+mod answering;
+mod expiring;
 mod interface;
 mod lifetime;
 mod permits;
@@ -29,10 +31,8 @@ pub use self::{
     permits::Permits,
 };
 use self::{
-    interface::{
-        answer_too_large, request_too_large, shutting_down, too_many_calls, too_many_calls_in_all,
-    },
-    lifetime::{Due, Lifetime},
+    interface::{request_too_large, shutting_down, too_many_calls, too_many_calls_in_all},
+    lifetime::Lifetime,
     permits::Held,
 };
 use crate::{
@@ -45,7 +45,7 @@ use crate::{
     message::{self, Message, kind},
     metadata::{self, Extras},
     payload::{Body, Payload, Span, slice},
-    value::{Encoder, Structs},
+    value::Structs,
     violation::Violation,
 };
 
@@ -319,126 +319,9 @@ impl Connection {
         }
     }
 
-    /// Answers a call that did not start. A notification has nobody to tell.
-    fn refuse(&mut self, id: Option<u32>, method: Option<Span>, error: Error) -> Event {
-        let error = error.not_started(true);
-        if let Some(id) = id {
-            self.write_failure(id, &error);
-        }
-        Event::Refused { method, error }
-    }
-
-    fn cancel(&mut self, id: u32) -> Event {
-        match self.calls.remove(&CallKey::of_request(id)) {
-            Some(Pending { handle, .. }) => {
-                self.permits.give();
-                self.write_failure(id, &Error::cancelled("the caller cancelled the call"));
-                Event::Cancel { handle }
-            }
-            None => Event::None,
-        }
-    }
-
-    /// Notes that a call's handler did not end at its first poll. `handle` is what events will call it.
-    pub fn pending(&mut self, key: CallKey, handle: u32, deadline: Option<Instant>) {
-        self.due(deadline);
-        self.permits.take();
-        self.calls.insert(key, Pending { handle, deadline });
-    }
-
-    /// Answers a call whose handler ended at its first poll, or that has none.
-    pub fn answer(&mut self, key: CallKey, outcome: Result<&mut Encoder, &Error>) {
-        let Some(id) = key.id() else {
-            return;
-        };
-        match outcome {
-            Ok(result) => self.write_result(id, result),
-            Err(error) => self.write_failure(id, error),
-        }
-    }
-
-    /// Answers a call that was pending.
-    pub fn finish(&mut self, key: CallKey, outcome: Result<&mut Encoder, &Error>) {
-        let pending = self.calls.remove(&key);
-        debug_assert!(pending.is_some(), "a call is finished once");
-        self.permits.give();
-        self.answer(key, outcome);
-    }
-
-    /// Notes that the handler of a call that was cancelled or expired could not be dropped.
-    pub fn left_over(&mut self) {
-        self.leftovers += 1;
-        self.permits.take();
-    }
-
-    /// Notes that such a handler has ended.
-    pub fn leftover_ended(&mut self) {
-        debug_assert!(self.leftovers > 0, "a leftover ends once");
-        self.leftovers -= 1;
-        self.permits.give();
-    }
-
     /// Frees what the table of calls held at its fullest.
     pub fn shrink(&mut self) {
         self.calls.shrink_to_fit();
-    }
-
-    /// When [`expire`](Self::expire) is to be called.
-    pub fn next_deadline(&self) -> Option<Instant> {
-        self.timer
-    }
-
-    /// Does what is due: answers the calls whose deadline has passed, and hands each one's handle to `expired`; asks a silent
-    /// client whether it is there; begins to drain a connection whose time has come.
-    ///
-    /// What comes back is why the connection is to be dropped, if it is.
-    pub fn expire(&mut self, now: Instant, mut expired: impl FnMut(u32)) -> Option<Overdue> {
-        if self.timer.is_none_or(|timer| timer > now) {
-            return None;
-        }
-        self.timer = None;
-        let mut ended = Vec::new();
-        for (key, pending) in &self.calls {
-            match pending.deadline {
-                Some(deadline) if deadline <= now => ended.push(*key),
-                Some(deadline) => {
-                    self.timer = Some(self.timer.map_or(deadline, |timer| timer.min(deadline)));
-                }
-                None => {}
-            }
-        }
-        for key in ended {
-            if let Some(Pending { handle, .. }) = self.calls.remove(&key) {
-                self.permits.give();
-                expired(handle);
-                let error = Error::deadline_exceeded("the deadline passed while the handler ran");
-                self.answer(key, Err(&error));
-            }
-        }
-        let overdue = self.live(now);
-        let next = self.lifetime.as_ref().and_then(Lifetime::next_deadline);
-        self.due(next);
-        self.due(self.drained_by);
-        overdue
-    }
-
-    /// Does what is due about the connection itself.
-    fn live(&mut self, now: Instant) -> Option<Overdue> {
-        let has_calls = !self.calls.is_empty() || self.leftovers > 0;
-        let lifetime = self.lifetime.as_mut()?;
-        match lifetime.expire(has_calls, now) {
-            Due::Nothing => {}
-            Due::Ping => {
-                let token = lifetime.pings;
-                self.output.message(|out| message::write_ping(out, token));
-            }
-            Due::Silent => return Some(Overdue::Silent),
-            Due::Retire(grace) => {
-                self.drained_by = grace.and_then(|grace| now.checked_add(grace));
-                self.go_away();
-            }
-        }
-        self.drained_by.is_some_and(|end| end <= now).then_some(Overdue::Drain)
     }
 
     /// Takes no further calls and tells the client so (PROTOCOL 9.1).
@@ -501,23 +384,5 @@ impl Connection {
     /// The timeout of the client's calls that carry none.
     pub fn default_timeout(&self) -> Option<Duration> {
         self.peer.default_timeout
-    }
-
-    fn write_result(&mut self, id: u32, result: &mut Encoder) {
-        // The head of a response takes at most 8 bytes.
-        let size = result.len() + 8;
-        if size > self.peer.max_message_size {
-            let error = answer_too_large(size, self.peer.max_message_size);
-            return self.write_failure(id, &error);
-        }
-        self.output.frame(|out| message::write_result(out, id), result);
-    }
-
-    fn write_failure(&mut self, id: u32, error: &Error) {
-        if error.details().is_some_and(|details| details.len() > self.peer.max_message_size / 2) {
-            let error = Error::new(error.kind(), error.message().to_owned());
-            return self.output.message(|out| message::write_failure(out, id, &error));
-        }
-        self.output.message(|out| message::write_failure(out, id, error));
     }
 }
