@@ -63,6 +63,8 @@ async fn an_abort_ends_it_at_once(network: Network) {
     assert_eq!(served.event().await, Event::Started(1));
     served.shutdown.abort();
     served.task.await.expect("it does not panic").expect("it ended");
+    // It has not ended before its handlers are gone.
+    assert_eq!(served.events.try_recv(), Ok(Event::Dropped(1)));
     assert!(held.await.expect("it does not panic").expect_err("it is gone").is_unavailable());
 }
 

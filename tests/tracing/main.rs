@@ -8,6 +8,7 @@
     reason = "a handler panics on purpose, and a test that waits in vain says for what"
 )]
 
+mod accepting;
 mod calls;
 mod connections;
 mod holding;
