@@ -5,7 +5,7 @@
 //! handed out one at a time, as its frame is received: there is no queue of events.
 //!
 //! * [`server::Connection`]: calls come in, answers go out.
-//! * [`client::Connection`]: the calls of one channel, and the connection that carries them.
+//! * [`client::Channel`]: the calls of one channel, and the connections that carry them.
 
 pub mod client;
 mod flood;

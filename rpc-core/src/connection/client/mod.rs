@@ -23,7 +23,7 @@
 //!
 //! Bounds: calls in flight by the server's hello (128 before it came), output by the high-water mark, above which
 //! calls stay in their queue, [`MAX_LINKS`](crate::limits::MAX_LINKS) connections at once. A call's deadline counts from its submission,
-//! whatever it waits for. A [`Violation`](crate::Violation) ends a connection. PROTOCOL 1, 4, 8, 9.
+//! whatever it waits for. A [`Violation`] ends a connection. PROTOCOL 1, 4, 8, 9.
 
 mod budget;
 mod calls;

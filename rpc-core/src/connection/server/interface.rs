@@ -103,7 +103,7 @@ impl CallKey {
 pub enum Event {
     /// Nothing.
     None,
-    /// Run this call: poll its handler once, then [`answer`](Connection::answer) or [`pending`](Connection::pending).
+    /// Run this call: poll its handler once, then [`answer`](super::Connection::answer) or [`pending`](super::Connection::pending).
     Call(CallKey, Incoming),
     /// A call was answered that did not start, or dropped where nobody waits for an answer.
     Refused {
@@ -114,7 +114,7 @@ pub enum Event {
     },
     /// Drop the handler with this handle; its call has been answered.
     Cancel {
-        /// The number that the driver gave to [`pending`](Connection::pending).
+        /// The number that the driver gave to [`pending`](super::Connection::pending).
         handle: u32,
     },
     /// The client goes away, for this reason if it had one.
