@@ -64,6 +64,15 @@
 //! work, as a plain `fn`. `#[rpc::service(spawn)]` does the former for a whole trait, [`Server::spawn_handlers`] for a whole server.
 //! A client that wants more than one core for its calls opens more than one channel.
 //!
+//! # When connections fail
+//!
+//! A channel outlives its connections. A call that was never written waits for the next one, up to
+//! [5 s](ChannelBuilder::wait_for_connection) and within its deadline. A call that the server may have run fails with
+//! `unavailable`, and its message says so; mark the method `#[rpc(idempotent)]`, and it is sent again instead, under a
+//! [budget](ChannelBuilder::retry_budget) and with its number in [`Context::attempt`]. [`Error::is_not_started`] tells the two apart, and
+//! [`Channel::watch`] follows the connection. Silent peers are asked whether they are there, from both ends. `docs/RELIABILITY.md` in the
+//! repository says for each promise which test tries to break it.
+//!
 //! # How a server ends
 //!
 //! [`ShutdownHandle::shutdown`], or the future of [`Server::run_until`], begins a drain: nothing more is accepted, clients are told to

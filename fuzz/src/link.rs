@@ -208,7 +208,7 @@ impl Client {
         self.take();
         let error = Error::unavailable("the end");
         let settled = |waiter: &mut Waiter, error| waiter.settle(Err(error));
-        drop(self.machine.end(&error, settled));
+        drop(self.machine.end(&error, self.now, settled));
         self.take();
         assert_eq!(self.ended, self.made, "every call ends");
         assert!(self.machine.is_empty(), "no slot is held");

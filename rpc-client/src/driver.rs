@@ -386,8 +386,10 @@ impl Drop for Driver {
         let woken = &mut self.aside.woken;
         let mut state = self.shared.lock();
         state.ended = Some(error.clone().not_started(true));
+        // The runtime, and its clock, may be gone.
+        let now = std::time::Instant::now();
         let remains =
-            state.machine.end(&error, |waiter, error| woken.extend(waiter.settle(Err(error))));
+            state.machine.end(&error, now, |waiter, error| woken.extend(waiter.settle(Err(error))));
         let link = std::mem::replace(&mut state.link, Link::Down);
         drop(state);
         drop((remains, link));

@@ -207,3 +207,28 @@ fn unusable(error: io::Error) -> Error {
 pub(crate) fn pause_after_error(previous: Duration) -> Duration {
     (previous * 2).clamp(Duration::from_millis(5), Duration::from_secs(1))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Accepted, Duration, Listener, SockRef, TcpOptions, TcpStream};
+
+    #[tokio::test]
+    async fn accepted_sockets_have_the_options_of_their_server() {
+        for (nodelay, keepalive) in [(true, None), (false, Some(Duration::from_secs(7)))] {
+            let mut listener = Listener::bind("tcp://127.0.0.1:0").await.expect("a port is free");
+            listener.set_options(TcpOptions { nodelay, keepalive });
+            let address = listener.local_addr().expect("it is bound").to_string();
+            let host = address.trim_start_matches("tcp://");
+            let _client = TcpStream::connect(host).await.expect("it listens");
+            let Accepted::Tcp(stream, _) = listener.accept().await.expect("it accepts") else {
+                unreachable!("it listens on TCP")
+            };
+            assert_eq!(stream.nodelay().expect("it is open"), nodelay);
+            let socket = SockRef::from(&stream);
+            assert_eq!(socket.keepalive().expect("it is open"), keepalive.is_some());
+            if let Some(idle) = keepalive {
+                assert_eq!(socket.tcp_keepalive_time().expect("it is open"), idle);
+            }
+        }
+    }
+}

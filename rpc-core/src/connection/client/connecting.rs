@@ -257,9 +257,9 @@ impl<W: Default> Channel<W> {
     pub fn end(
         &mut self,
         error: &Error,
+        now: Instant,
         mut settled: impl FnMut(&mut W, Error),
     ) -> Vec<Remains<W>> {
-        let now = Instant::now();
         let links: Vec<LinkId> = self.links.iter().map(|(id, _)| id).collect();
         let mut remains: Vec<_> = links
             .into_iter()
