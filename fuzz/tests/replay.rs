@@ -46,7 +46,7 @@ fn run(name: &str, body: fn(&[u8]), input: &[u8], seed: u64) {
 fn corpora_and_mutations() {
     let clock = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970");
     let seed = number("FUZZ_SEED").unwrap_or(clock.subsec_nanos().into());
-    let iterations = number("FUZZ_ITERATIONS").unwrap_or(30_000);
+    let iterations = number("FUZZ_ITERATIONS").unwrap_or(200_000);
     println!("FUZZ_SEED={seed}");
     for (name, body) in TARGETS {
         let corpus = corpus(name);
