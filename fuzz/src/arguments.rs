@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use rpc_core::{
     Value,
+    limits::MAX_NESTING,
     msgpack::Reader,
     value::{Encoded, Encoder},
 };
@@ -75,8 +76,14 @@ fn round_trip<T: Value + PartialEq + std::fmt::Debug>(bytes: &[u8]) {
             rpc_core::value::Piece::Segment(segment) => encoded.extend_from_slice(segment),
         }
     }
-    let again = T::decode(Encoded::whole("value", &encoded)).expect("what was encoded decodes");
-    assert_eq!(value, again);
+    match T::decode(Encoded::whole("value", &encoded)) {
+        Ok(again) => assert_eq!(value, again),
+        // An empty byte string is taken for an empty list, which is a level of its own once it is written as one.
+        Err(error) => {
+            let has_room = Reader::nesting(bytes, MAX_NESTING - 1).skip().is_ok();
+            assert!(!has_room, "what was encoded does not decode: {error}");
+        }
+    }
 }
 
 /// A value is walked over to its end, or not at all.
