@@ -116,11 +116,13 @@
 //! The protocol is specified in `docs/PROTOCOL.md`, for clients in other languages.
 
 pub use bytes::Bytes;
+pub use futures_core::Stream;
+pub use futures_util::{StreamExt, stream};
 #[cfg(feature = "client")]
-pub use rpc_client::{Call, Channel, ChannelBuilder, ChannelState, StateWatch};
+pub use rpc_client::{Call, Channel, ChannelBuilder, ChannelState, StateWatch, StreamCall};
 pub use rpc_core::{
     Address, Backoff, CallError, Code, Context, Dispatcher, Error, Failure, Metadata, MetadataRef,
-    MetadataValue, Origin, Outcome, Peer, Value, Violation, limits,
+    MetadataValue, Origin, Outcome, Peer, Streaming, Value, Violation, limits,
 };
 #[cfg(feature = "macros")]
 pub use rpc_macros::service;
@@ -136,7 +138,7 @@ pub mod __private {
     pub use rpc_client::Prepared;
     pub use rpc_core::{
         Answer, Dispatcher, Request, Session,
-        description::{Argument, Method, Run, Service},
+        description::{Argument, Method, Pace, Run, Service},
         dispatch::slots,
     };
 

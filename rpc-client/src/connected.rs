@@ -260,6 +260,22 @@ impl Connected {
                 Event::None => {}
                 Event::Answered(waiter, outcome) => aside.woken.extend(waiter.settle(outcome)),
                 Event::Gone(outgoing, waiter) => aside.dropped.push((outgoing, waiter)),
+                Event::Item { waiter, item, cost } => {
+                    let (woken, body) = waiter.push(item, cost);
+                    aside.woken.extend(woken);
+                    if let Some(body) = body {
+                        self.codec.recycle(body);
+                    }
+                }
+                Event::LostItems { waiter, count, cost } => {
+                    aside.woken.extend(waiter.push_lost(count, cost));
+                }
+                Event::Begun(waiter) => aside.woken.extend(waiter.begin()),
+                Event::Stopped(waiter) => aside.woken.extend(waiter.notify()),
+                Event::Room => {
+                    let woken = &mut aside.woken;
+                    state.machine.unblock(self.id, |waiter| woken.extend(waiter.notify()));
+                }
                 Event::GoAway(reason) => self.farewell = reason,
             }
             if let Frame::Whole(body) = frame {
@@ -299,11 +315,14 @@ impl Connected {
         if state.machine.has_queued() {
             state.transmit(Instant::now().into_std(), &mut aside.woken);
         }
-        let has_output = state.machine.output(self.id).has_remaining();
+        let has_output =
+            state.machine.output(self.id).has_remaining() || state.machine.next_part(self.id);
+        let woken = &mut aside.woken;
         if self.is_retired {
             // Nobody else writes here, and nobody comes back with more.
             if has_output {
                 state.machine.output(self.id).move_to(&mut self.output);
+                state.machine.unblock(self.id, |waiter| woken.extend(waiter.notify()));
             }
             return has_output;
         }
@@ -328,6 +347,7 @@ impl Connected {
         let is_taken = has_output && !is_put_off;
         if is_taken {
             state.machine.output(self.id).move_to(&mut self.output);
+            state.machine.unblock(self.id, |waiter| woken.extend(waiter.notify()));
             state.link = Link::Writing(writer);
         } else {
             if !has_output {

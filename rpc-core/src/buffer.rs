@@ -9,7 +9,10 @@ use std::{cell::RefCell, collections::VecDeque, io::IoSlice};
 use bytes::{Buf, Bytes, BytesMut};
 
 use crate::{
-    limits::{IO_BUFFER, MAX_POOLED_IO_BUFFER, POOLED_BUFFERS, POOLED_IO_BUFFERS, SMALL_PAYLOAD},
+    limits::{
+        IO_BUFFER, LARGE_SEGMENT, MAX_POOLED_IO_BUFFER, POOLED_BUFFERS, POOLED_IO_BUFFERS,
+        SMALL_PAYLOAD,
+    },
     value::{Encoder, Piece},
 };
 
@@ -49,6 +52,27 @@ impl WriteBuffer {
             match piece {
                 Piece::Run(run) => self.tail.extend_from_slice(run),
                 Piece::Segment(bytes) => self.push(bytes.clone()),
+            }
+        }
+    }
+
+    /// Appends one frame: `head` writes what stands in front of `pieces`, which have so many bytes in all. Large pieces stay where they are.
+    pub(crate) fn segments(
+        &mut self,
+        head: impl FnOnce(&mut Vec<u8>),
+        size: usize,
+        pieces: impl IntoIterator<Item = Bytes>,
+    ) {
+        let start = self.begin();
+        head(&mut self.tail);
+        let size = self.tail.len() - start - 4 + size;
+        self.set_length(start, size);
+        for piece in pieces {
+            if piece.len() < LARGE_SEGMENT {
+                self.begin_tail();
+                self.tail.extend_from_slice(&piece);
+            } else {
+                self.push(piece);
             }
         }
     }

@@ -160,3 +160,28 @@ pub const PING_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Pings, pongs and ignored messages that are taken at once, beyond one every [`PING_INTERVAL`]: 64 (PROTOCOL 8.3).
 pub const FREE_FRAMES: u32 = 64;
+
+/// The bytes of a stream's items that may be under way or untaken: 256 KiB (PROTOCOL 10.5). Setter: `stream_window`, on both builders.
+///
+/// What one consumer that stops costs its receiver, and what a stream can move within a round trip: on a link of 50 ms, 5 MiB a second.
+pub const STREAM_WINDOW: usize = 256 << 10;
+
+/// The same over all streams of a connection: 16 MiB, 64 of them full. Setter: `connection_window`, on both builders.
+pub const CONNECTION_WINDOW: usize = 16 << 20;
+
+/// The most that either window can be raised to: 1 GiB.
+pub const LARGEST_WINDOW: usize = 1 << 30;
+
+/// A message above this size travels in parts of this size, between which others find their place: 128 KiB (PROTOCOL 2.7).
+pub const FRAGMENT: usize = 128 << 10;
+
+/// Bytes that the kernel holds unsent for a TCP connection before it takes no more: 256 KiB.
+///
+/// What it holds can no longer be overtaken. Two parts keep it busy.
+pub const UNSENT_IN_KERNEL: u32 = 256 << 10;
+
+/// Items of a stream up to this size are copied together into blocks, larger ones stay slices of what was read: 16 KiB.
+pub const SMALL_ITEM: usize = 16 << 10;
+
+/// The size of such a block: 8 KiB, or that of an item that is larger.
+pub const ITEM_BLOCK: usize = 8 << 10;

@@ -23,14 +23,20 @@ pub(crate) mod kind {
     pub(crate) const NOTIFICATION_WITH_METADATA: u8 = 4;
     pub(crate) const RESPONSE_WITH_METADATA: u8 = 5;
     pub(crate) const CANCEL: u8 = 6;
+    pub(crate) const ITEM: u8 = 7;
+    pub(crate) const END: u8 = 8;
+    pub(crate) const CREDIT: u8 = 9;
+    pub(crate) const PART: u8 = 10;
     pub(crate) const PING: u8 = 11;
     pub(crate) const PONG: u8 = 12;
     pub(crate) const GO_AWAY: u8 = 13;
     pub(crate) const HELLO: u8 = 14;
+    pub(crate) const BEGIN: u8 = 15;
+    pub(crate) const LOST: u8 = 16;
     /// From here on an unknown type is ignored (PROTOCOL 3.4).
     pub(crate) const FIRST_IGNORABLE: u64 = 64;
     /// From here on there are no types (PROTOCOL 3.1).
-    pub(crate) const END: u64 = 128;
+    pub(crate) const PAST_LAST: u64 = 128;
 }
 
 const FLAG_NOT_STARTED: u64 = 1;
@@ -45,6 +51,18 @@ pub(crate) enum Message {
     Response { id: u32, error: Option<Span>, payload: u32 },
     /// A cancel.
     Cancel { id: u32 },
+    /// An item of a stream.
+    Item { id: u32, error: Option<Span>, payload: u32 },
+    /// The end of a client's stream.
+    End { id: u32, error: Option<Span> },
+    /// Room for so many bytes more: of a stream's items or, without an id, of the items of all streams.
+    Credit { id: Option<u32>, bytes: u64 },
+    /// A part of a message.
+    Part { state: PartState, bytes: Span },
+    /// A stream has begun.
+    Begin { id: u32 },
+    /// So many items of a stream were dropped here.
+    Lost { id: u32, count: u64 },
     /// A ping.
     Ping { token: u64 },
     /// A pong.
@@ -55,6 +73,17 @@ pub(crate) enum Message {
     Hello(Hello),
     /// A type that may be ignored.
     Ignored,
+}
+
+/// What follows a part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PartState {
+    /// Nothing: the message is complete.
+    Last,
+    /// Further parts.
+    More,
+    /// Nothing: the message will not be completed, and is to be forgotten.
+    Abandoned,
 }
 
 impl Message {
@@ -95,6 +124,45 @@ impl Message {
                 expect(3)?;
                 Self::Cancel { id: id(&mut reader)? }
             }
+            kind::ITEM => {
+                expect(4)?;
+                let id = id(&mut reader)?;
+                let error = optional(&mut reader, "the error")?;
+                Self::Item { id, error, payload: position(&reader) }
+            }
+            kind::END => {
+                expect(4)?;
+                Self::End { id: id(&mut reader)?, error: optional(&mut reader, "the error")? }
+            }
+            kind::CREDIT => {
+                expect(4)?;
+                let id = if reader.take_nil() { None } else { Some(id(&mut reader)?) };
+                Self::Credit { id, bytes: part("the credit", reader.unsigned())? }
+            }
+            kind::PART => {
+                expect(3)?;
+                let state = match part("the part's state", reader.unsigned())? {
+                    0 => PartState::Last,
+                    1 => PartState::More,
+                    2 => PartState::Abandoned,
+                    state => return Err(Violation::PartState { state }),
+                };
+                let size = part("the part", reader.bin())?.len();
+                let end = position(&reader);
+                if !reader.rest().is_empty() {
+                    return Err(Violation::Part { what: "bytes behind a part" });
+                }
+                Self::Part { state, bytes: end - u32::try_from(size).unwrap_or(0)..end }
+            }
+            kind::BEGIN => {
+                expect(3)?;
+                Self::Begin { id: id(&mut reader)? }
+            }
+            kind::LOST => {
+                expect(4)?;
+                let id = id(&mut reader)?;
+                Self::Lost { id, count: part("the count", reader.unsigned())? }
+            }
             kind::PING => {
                 expect(3)?;
                 Self::Ping { token: part("the token", reader.unsigned())? }
@@ -113,7 +181,7 @@ impl Message {
                 expect(2)?;
                 Self::Hello(part("the hello", Hello::read(&mut reader))?)
             }
-            _ if (kind::FIRST_IGNORABLE..kind::END).contains(&kind) => Self::Ignored,
+            _ if (kind::FIRST_IGNORABLE..kind::PAST_LAST).contains(&kind) => Self::Ignored,
             _ => return Err(Violation::UnknownType { kind }),
         };
         Ok(message)
@@ -129,7 +197,7 @@ fn head(reader: &mut Reader<'_>) -> Result<(u64, u32), Violation> {
 
 /// The type of a message that was parsed.
 pub(crate) fn kind_of(frame: &[u8]) -> u64 {
-    head(&mut Reader::new(frame)).map_or(kind::END, |(kind, _)| kind)
+    head(&mut Reader::new(frame)).map_or(kind::PAST_LAST, |(kind, _)| kind)
 }
 
 /// What can be told from the first bytes of a message that is too large: whose call it belongs to.
@@ -141,7 +209,11 @@ pub(crate) fn oversized(head_bytes: &[u8]) -> Result<(u64, Option<u32>), Violati
     let (kind, _) = head(&mut reader)?;
     let has_id = matches!(
         u8::try_from(kind).unwrap_or(u8::MAX),
-        kind::REQUEST | kind::REQUEST_WITH_METADATA | kind::RESPONSE | kind::RESPONSE_WITH_METADATA
+        kind::REQUEST
+            | kind::REQUEST_WITH_METADATA
+            | kind::RESPONSE
+            | kind::RESPONSE_WITH_METADATA
+            | kind::ITEM
     );
     let id = if has_id { Some(id(&mut reader)?) } else { None };
     Ok((kind, id))
@@ -234,6 +306,86 @@ pub(crate) fn write_failure(out: &mut Vec<u8>, id: u32, error: &Error) {
 pub(crate) fn write_cancel(out: &mut Vec<u8>, id: u32) {
     array(out, 3, kind::CANCEL);
     msgpack::write_uint(out, u64::from(id));
+    msgpack::write_nil(out);
+}
+
+/// What an item's message has in front of its value, at most, in bytes.
+pub(crate) const ITEM_HEAD: usize = 8;
+
+/// The size of the message of an item whose value has so many bytes.
+pub(crate) fn item_size(id: u32, value: usize) -> usize {
+    let id = match id {
+        0..=0x7f => 1,
+        0x80..=0xff => 2,
+        0x100..=0xffff => 3,
+        0x1_0000..=u32::MAX => 5,
+    };
+    3 + id + value
+}
+
+/// Appends an item of a stream up to its value.
+pub(crate) fn write_item(out: &mut Vec<u8>, id: u32) {
+    array(out, 4, kind::ITEM);
+    msgpack::write_uint(out, u64::from(id));
+    msgpack::write_nil(out);
+}
+
+/// Appends an item of a stream that is an error.
+pub(crate) fn write_failed_item(out: &mut Vec<u8>, id: u32, error: &Error) {
+    array(out, 4, kind::ITEM);
+    msgpack::write_uint(out, u64::from(id));
+    write_error(out, error);
+    msgpack::write_nil(out);
+}
+
+/// Appends the end of a client's stream.
+pub(crate) fn write_end(out: &mut Vec<u8>, id: u32, error: Option<&Error>) {
+    array(out, 4, kind::END);
+    msgpack::write_uint(out, u64::from(id));
+    match error {
+        Some(error) => write_error(out, error),
+        None => msgpack::write_nil(out),
+    }
+    msgpack::write_nil(out);
+}
+
+/// Appends a credit.
+pub(crate) fn write_credit(out: &mut Vec<u8>, id: Option<u32>, bytes: u64) {
+    array(out, 4, kind::CREDIT);
+    match id {
+        Some(id) => msgpack::write_uint(out, u64::from(id)),
+        None => msgpack::write_nil(out),
+    }
+    msgpack::write_uint(out, bytes);
+    msgpack::write_nil(out);
+}
+
+/// Appends a part of a message up to its bytes, of which there are so many.
+pub(crate) fn write_part(out: &mut Vec<u8>, state: PartState, size: usize) {
+    array(out, 3, kind::PART);
+    msgpack::write_uint(
+        out,
+        match state {
+            PartState::Last => 0,
+            PartState::More => 1,
+            PartState::Abandoned => 2,
+        },
+    );
+    msgpack::write_bin_len(out, size);
+}
+
+/// Appends that a stream has begun.
+pub(crate) fn write_begin(out: &mut Vec<u8>, id: u32) {
+    array(out, 3, kind::BEGIN);
+    msgpack::write_uint(out, u64::from(id));
+    msgpack::write_nil(out);
+}
+
+/// Appends that so many items of a stream were dropped.
+pub(crate) fn write_lost(out: &mut Vec<u8>, id: u32, count: u64) {
+    array(out, 4, kind::LOST);
+    msgpack::write_uint(out, u64::from(id));
+    msgpack::write_uint(out, count);
     msgpack::write_nil(out);
 }
 

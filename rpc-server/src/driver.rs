@@ -18,9 +18,9 @@ use std::{
 
 use bytes::{Buf, BytesMut};
 use rpc_core::{
-    Error, Outcome, Peer, Violation,
+    Error, Outcome, Peer, Surroundings, Violation,
     buffer::{WriteBuffer, give_read_buffer, take_read_buffer},
-    connection::server::{CallKey, Connection, Event, Overdue},
+    connection::server::{CallKey, Connection, Event, Overdue, Shape},
     current::Inherited,
     dispatch::Incoming,
     frame::{Frame, FrameCodec, FrameError, take_preface},
@@ -52,6 +52,12 @@ const KEEP_SLOTS: Duration = Duration::from_secs(5);
 /// introduce itself.
 const LINGER: Duration = Duration::from_secs(1);
 
+/// So many handlers are polled, and what has arrived gets its turn.
+const POLLS_AT_ONCE: u32 = 128;
+
+/// So many parts of large messages are sent, and what has arrived gets its turn.
+const PARTS_AT_ONCE: u32 = 4;
+
 /// Less room than this in the read buffer is not worth a read.
 const LEAST_READ: usize = 1024;
 
@@ -63,15 +69,15 @@ pub(crate) async fn serve(
     shared: Arc<Shared>,
     wakes: Arc<Wakes>,
 ) {
-    let peer = Arc::new(peer);
-    let told = trace::Connection::open(&peer);
-    let end = serve_peer(transport, &peer, refusal, shared, wakes).await;
+    let surroundings = Arc::new(Surroundings::new(peer));
+    let told = trace::Connection::open(surroundings.peer());
+    let end = serve_peer(transport, &surroundings, refusal, shared, wakes).await;
     told.end(&end);
 }
 
 async fn serve_peer(
     transport: impl AsyncRead + AsyncWrite + Unpin,
-    peer: &Arc<Peer>,
+    surroundings: &Arc<Surroundings>,
     refusal: Option<Error>,
     shared: Arc<Shared>,
     wakes: Arc<Wakes>,
@@ -86,8 +92,8 @@ async fn serve_peer(
         ),
         codec: FrameCodec::new(shared.config.max_message_size),
         input: BytesMut::new(),
-        handlers: Handlers::new(&shared.router, Arc::clone(peer), Arc::clone(&wakes)),
-        peer,
+        handlers: Handlers::new(&shared.router, Arc::clone(surroundings), Arc::clone(&wakes)),
+        surroundings,
         refusal,
         shared: &shared,
         wakes: &wakes,
@@ -110,7 +116,7 @@ struct Driver<'a, T> {
     codec: FrameCodec,
     input: BytesMut,
     handlers: Handlers<'a>,
-    peer: &'a Peer,
+    surroundings: &'a Surroundings,
     /// Why nobody is served here.
     refusal: Option<Error>,
     shared: &'a Shared,
@@ -153,10 +159,13 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<'_, T> {
                 let latest = slice.now() + LINGER;
                 self.handshake = self.handshake.map(|deadline| deadline.min(latest));
                 self.machine.go_away();
+                self.surroundings.drain();
             }
-            if let Poll::Ready(Err(_)) = self.poll_flush(cx) {
+            let flushed = self.poll_flush(cx);
+            if let Poll::Ready(Err(_)) = flushed {
                 return Poll::Ready(End::Transport);
             }
+            let has_parts = flushed.is_ready() && self.machine.has_parts();
             if self.machine.is_finished() {
                 let is_refused = self.refusal.is_some();
                 return Poll::Ready(if is_refused { End::Refused } else { End::Drained });
@@ -167,11 +176,12 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<'_, T> {
                     yield_turn(cx);
                     break;
                 }
-                _ if handlers_over || slice.has_ended() => {
+                _ if handlers_over || has_parts || slice.has_ended() => {
                     yield_turn(cx);
                     break;
                 }
                 Input::Read => {}
+                Input::Empty if self.handlers.has_listed() && !self.is_above_high_water() => {}
                 // What was below the mark again after the flush may be read on.
                 Input::HighWater if !self.is_above_high_water() => {}
                 Input::HighWater | Input::Empty => break,
@@ -183,30 +193,56 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<'_, T> {
 
     /// Whether so much is unsent that nothing is read, and no handler polled.
     fn is_above_high_water(&mut self) -> bool {
-        self.machine.output().remaining() >= self.machine.high_water()
+        self.machine.unsent() >= self.machine.high_water()
     }
 
     /// Polls the handlers that were woken; whether the slice ended meanwhile. Those that are left when the output is above
-    /// high water stay listed, and are polled when it has drained.
+    /// high water stay listed, and are polled when it has drained; so do those that are left when many were polled, for streams that always
+    /// have another item must not keep what arrives waiting.
     fn poll_handlers(&mut self, slice: &mut Slice) -> bool {
-        while !self.is_above_high_water() {
+        for _ in 0..POLLS_AT_ONCE {
+            if self.is_above_high_water() {
+                break;
+            }
             let Some((slot, key, ended)) = self.handlers.poll_woken() else {
                 break;
             };
-            if let Poll::Ready(ended) = ended {
-                match key {
-                    Some(key) => self.ended(slot, key, ended, true),
-                    None => {
-                        self.machine.leftover_ended();
-                        self.handlers.recycle(slot, None);
-                    }
+            match (key, ended) {
+                (Some(key), Poll::Ready(ended)) => self.ended(slot, key, ended, true),
+                (Some(key), Poll::Pending) => self.move_items(slot, key),
+                (None, Poll::Ready(_)) => {
+                    self.machine.leftover_ended();
+                    self.handlers.recycle(slot, None);
                 }
+                (None, Poll::Pending) => {}
             }
             if self.is_over(slice) {
                 return true;
             }
         }
         false
+    }
+
+    /// Sends what the stream in `slot` has next, if there is room, and notes what its handler has taken.
+    fn move_items(&mut self, slot: u32, key: CallKey) {
+        let machine = &mut self.machine;
+        self.handlers.offer(slot, |content, lost| machine.send(key, content, lost));
+        let arrivals = self.handlers.arrivals(slot);
+        if arrivals.taken > 0 {
+            self.machine.took(key, arrivals.taken);
+        }
+        if arrivals.is_dropped {
+            self.machine.stop_items(key);
+        }
+    }
+
+    /// There is room again: the streams whose items found none are asked again.
+    fn move_ready(&mut self) {
+        while let Some(slot) = self.machine.next_ready() {
+            if let Some(key) = self.handlers.call(slot) {
+                self.move_items(slot, key);
+            }
+        }
     }
 
     /// Counts a frame, or the poll of a handler; whether the slice is over.
@@ -270,6 +306,13 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<'_, T> {
         match self.machine.receive(frame, now.into_std())? {
             Event::None | Event::GoAway(_) => {}
             Event::Call(key, incoming) => self.start(key, incoming),
+            Event::Item { handle, item, cost } => {
+                if let Some(body) = self.handlers.push(handle, item, cost) {
+                    self.codec.recycle(body);
+                }
+            }
+            Event::EndOfItems { handle, end } => self.handlers.end_of_items(handle, end),
+            Event::Room => self.move_ready(),
             Event::Refused { method, error } => {
                 let name = match (frame, method) {
                     (Frame::Whole(body), Some(span)) => {
@@ -277,7 +320,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<'_, T> {
                     }
                     _ => None,
                 };
-                trace::refused(name, self.peer, &error);
+                trace::refused(name, self.surroundings.peer(), &error);
             }
             Event::Cancel { handle } => {
                 if !self.handlers.cancel(handle, Outcome::Cancelled) {
@@ -297,18 +340,28 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<'_, T> {
     fn start(&mut self, key: CallKey, incoming: Incoming) {
         let Some(number) = self.shared.router.find(incoming.method()) else {
             let error = self.shared.router.unknown(incoming.method()).not_started(true);
-            trace::refused(Some(incoming.method()), self.peer, &error);
+            trace::refused(Some(incoming.method()), self.surroundings.peer(), &error);
             self.machine.answer(key, Err(&error));
             self.codec.recycle(incoming.into_body());
             return;
         };
         let deadline = incoming.deadline();
-        let (slot, ended) = self.handlers.start(number, incoming);
-        match ended {
-            Poll::Ready(ended) => self.ended(slot, key, ended, false),
+        let route = self.shared.router.route(number);
+        let is_streaming = route.is_streaming();
+        let slot = self.handlers.free_slot(number);
+        if is_streaming {
+            self.machine.pending(key, slot, deadline);
+            self.machine.streams(key, slot, Shape { takes: route.takes });
+        }
+        match self.handlers.start(slot, number, incoming) {
+            Poll::Ready(ended) => self.ended(slot, key, ended, is_streaming),
             Poll::Pending => {
                 self.handlers.keep(slot, key, Inherited::new(deadline));
-                self.machine.pending(key, slot, deadline);
+                if is_streaming {
+                    self.move_items(slot, key);
+                } else {
+                    self.machine.pending(key, slot, deadline);
+                }
             }
         }
     }
@@ -346,11 +399,16 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<'_, T> {
         }
     }
 
-    /// Sends what there is to send; pending while some is left.
+    /// Sends what there is to send; pending while some is left. A large message goes out part by part, behind all that is small.
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let output = self.machine.output();
-        ready!(poll_send(&mut self.transport, output, cx))?;
-        output.release();
+        ready!(poll_send(&mut self.transport, self.machine.output(), cx))?;
+        for _ in 0..PARTS_AT_ONCE {
+            if !self.machine.next_part() {
+                break;
+            }
+            ready!(poll_send(&mut self.transport, self.machine.output(), cx))?;
+        }
+        self.machine.output().release();
         Pin::new(&mut self.transport).poll_flush(cx)
     }
 
@@ -390,6 +448,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<'_, T> {
         // What was written goes out with the next turn. Output that the peer does not take waits for the peer, not for a turn.
         if self.machine.output().end() > before {
             self.wakes.wake_task();
+        }
+        if self.machine.is_draining() {
+            self.surroundings.drain();
         }
         overdue.map(|overdue| match overdue {
             Overdue::Silent => End::Silent,
@@ -435,6 +496,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<'_, T> {
                 return end;
             }
         }
+        while self.machine.next_part() {}
         let output = self.machine.output();
         let transport = &mut self.transport;
         let farewell = std::future::poll_fn(|cx| {

@@ -15,12 +15,14 @@ use std::{
 };
 
 use rpc_core::{
-    Answer, Error, Outcome, Peer, Request, Session,
+    Answer, Error, Outcome, Request, Session, Surroundings,
     connection::server::CallKey,
     current,
     current::Inherited,
     description::Run,
     dispatch::{Blank, Incoming},
+    payload::{Body, Payload},
+    stream::{Arrivals, Content, Offered, Outlet, ServerInbox},
 };
 
 use crate::{
@@ -40,6 +42,10 @@ struct Slot {
     waker: Waker,
     blank: Option<Blank>,
     trace: trace::Call,
+    /// The way out of the items, where the method streams.
+    outlet: Option<Arc<Outlet>>,
+    /// The items that come in, where the method takes a stream.
+    inbox: Option<Arc<ServerInbox>>,
     occupant: Occupant,
 }
 
@@ -74,7 +80,7 @@ pub(crate) enum Ended {
 /// The handlers of one connection.
 pub(crate) struct Handlers<'a> {
     router: &'a Router,
-    peer: Arc<Peer>,
+    surroundings: Arc<Surroundings>,
     wakes: Arc<Wakes>,
     methods: Vec<Option<Method<'a>>>,
     slots: Vec<Slot>,
@@ -87,10 +93,14 @@ pub(crate) struct Handlers<'a> {
 }
 
 impl<'a> Handlers<'a> {
-    pub(crate) fn new(router: &'a Router, peer: Arc<Peer>, wakes: Arc<Wakes>) -> Self {
+    pub(crate) fn new(
+        router: &'a Router,
+        surroundings: Arc<Surroundings>,
+        wakes: Arc<Wakes>,
+    ) -> Self {
         Self {
             router,
-            peer,
+            surroundings,
             wakes,
             methods: Vec::new(),
             slots: Vec::new(),
@@ -101,20 +111,79 @@ impl<'a> Handlers<'a> {
         }
     }
 
-    /// Starts a call of the method with this number and polls it once. Where it is pending, its slot is returned, which is
-    /// to be [`keep`](Self::keep)t; where it ended, so is its slot to be [`recycle`](Self::recycle)d into.
-    pub(crate) fn start(&mut self, number: u32, incoming: Incoming) -> (u32, Poll<Ended>) {
+    /// Starts a call of the method with this number in a free slot of it, and polls it once. Where it is pending, the slot is to be
+    /// [`keep`](Self::keep)t; where it ended, to be [`recycle`](Self::recycle)d.
+    pub(crate) fn start(&mut self, slot: u32, number: u32, incoming: Incoming) -> Poll<Ended> {
         let inherited = Inherited::new(incoming.deadline());
-        let slot = self.free_slot(number);
-        let Slot { place, waker, blank, trace, .. } = &mut self.slots[slot as usize];
-        *trace = trace::Call::begin(incoming.method(), &self.peer, incoming.attempt());
-        let blank = blank.take().unwrap_or_else(|| Blank::new(Arc::clone(&self.peer)));
-        let request = blank.fill(incoming, self.router.route(number).method);
+        let route = self.router.route(number);
+        let Slot { place, waker, blank, trace, outlet, inbox, .. } = &mut self.slots[slot as usize];
+        *trace =
+            trace::Call::begin(incoming.method(), self.surroundings.peer(), incoming.attempt());
+        let blank = blank.take().unwrap_or_else(|| Blank::new(Arc::clone(&self.surroundings)));
+        let mut request = blank.fill(incoming, route.method);
+        if route.is_streaming() {
+            if route.streams {
+                // A task that is aborted may still put something into the outlet of its call.
+                let consumer = (route.run != Run::Inline).then(|| waker.clone());
+                let is_to_keep = consumer.is_none() && outlet.is_some();
+                if !is_to_keep {
+                    *outlet = Some(Arc::new(Outlet::new(consumer)));
+                }
+            }
+            if route.takes {
+                *inbox = Some(Arc::new(ServerInbox::new(waker.clone())));
+            }
+            request = request.with_streams(outlet.clone(), inbox.clone());
+        }
         self.started += 1;
         self.polled_method = Some(number);
         let session = session(&mut self.methods, number);
         let _scope = trace.enter();
-        (slot, guarded(session, *place, waker, inherited, Some(request)))
+        guarded(session, *place, waker, inherited, Some(request))
+    }
+
+    /// Shows `send` what the stream in `slot` has next. If it was sent, its handler is polled again, behind those that wait.
+    pub(crate) fn offer(&mut self, slot: u32, send: impl FnOnce(Content<'_>, u64) -> bool) {
+        let Some(Slot { outlet: Some(outlet), method, wake, .. }) = self.slots.get(slot as usize)
+        else {
+            return;
+        };
+        let is_sent = outlet.offer(send) == Offered::Sent;
+        if is_sent && self.router.route(*method).run == Run::Inline && wake.list() {
+            self.woken.push(slot);
+        }
+    }
+
+    /// What has become of the items that the handler in `slot` receives.
+    pub(crate) fn arrivals(&self, slot: u32) -> Arrivals {
+        let inbox = self.slots.get(slot as usize).and_then(|slot| slot.inbox.as_ref());
+        inbox.map(|inbox| inbox.arrivals()).unwrap_or_default()
+    }
+
+    /// An item has come for the handler in `slot`. The frame comes back, if its buffer can be used again.
+    pub(crate) fn push(&self, slot: u32, item: Result<Payload, Error>, cost: u64) -> Option<Body> {
+        let inbox = self.slots.get(slot as usize)?.inbox.as_ref()?;
+        inbox.push(item, cost)
+    }
+
+    /// The stream that the handler in `slot` receives has ended.
+    pub(crate) fn end_of_items(&self, slot: u32, end: Result<(), Error>) {
+        if let Some(inbox) = self.slots.get(slot as usize).and_then(|slot| slot.inbox.as_ref()) {
+            inbox.end(end);
+        }
+    }
+
+    /// The call that is pending in `slot`.
+    pub(crate) fn call(&self, slot: u32) -> Option<CallKey> {
+        match self.slots.get(slot as usize)?.occupant {
+            Occupant::Call(key, _) => Some(key),
+            Occupant::None | Occupant::Leftover => None,
+        }
+    }
+
+    /// Whether handlers are listed to be polled.
+    pub(crate) fn has_listed(&self) -> bool {
+        self.polled < self.woken.len()
     }
 
     /// Notes that the call in `slot` is pending.
@@ -175,9 +244,14 @@ impl<'a> Handlers<'a> {
 
     /// Makes the slot of a call that ended free, with the record that it used.
     pub(crate) fn recycle(&mut self, slot: u32, blank: Option<Blank>) {
-        let Slot { method, blank: place, occupant, .. } = &mut self.slots[slot as usize];
+        let Slot { method, blank: place, occupant, outlet, inbox, .. } =
+            &mut self.slots[slot as usize];
         *place = blank;
         *occupant = Occupant::None;
+        *inbox = None;
+        if let Some(outlet) = outlet {
+            outlet.clear();
+        }
         if let Some(method) = &mut self.methods[*method as usize] {
             method.free.push(slot);
         }
@@ -217,7 +291,8 @@ impl<'a> Handlers<'a> {
         }
     }
 
-    fn free_slot(&mut self, number: u32) -> u32 {
+    /// A free slot of the method with this number.
+    pub(crate) fn free_slot(&mut self, number: u32) -> u32 {
         let index = number as usize;
         if index >= self.methods.len() {
             self.methods.resize_with(index + 1, || None);
@@ -245,6 +320,8 @@ impl<'a> Handlers<'a> {
             waker,
             blank: None,
             trace: trace::Call::default(),
+            outlet: None,
+            inbox: None,
             occupant: Occupant::None,
         });
         method.places += 1;

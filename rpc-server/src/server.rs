@@ -131,6 +131,21 @@ impl Server {
         self
     }
 
+    /// Sets how many bytes of a stream's items may be under way or untaken; 256 KiB by default, at most 1 GiB.
+    ///
+    /// It bounds what a stream costs whose consumer stops, and what it can move within a round trip. An item larger than half of it
+    /// passes all the same.
+    pub fn stream_window(mut self, bytes: usize) -> Self {
+        self.config.stream_window = bytes;
+        self
+    }
+
+    /// Sets the same for all streams of a connection together; 16 MiB by default, at most 1 GiB.
+    pub fn connection_window(mut self, bytes: usize) -> Self {
+        self.config.connection_window = bytes;
+        self
+    }
+
     /// Sets how many bytes may be unsent to a client that reads slowly, before nothing more is read from it and none of its handlers
     /// polled; 1 MiB by default.
     pub fn write_high_water(mut self, bytes: usize) -> Self {

@@ -10,6 +10,7 @@
 pub mod client;
 mod flood;
 mod keepalive;
+mod parts;
 pub mod server;
 #[cfg(test)]
 mod tests;

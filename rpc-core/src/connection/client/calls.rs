@@ -23,12 +23,14 @@
 
 use std::{cmp::Reverse, sync::Arc, time::Instant};
 
-use super::link::LinkId;
+use super::{link::LinkId, streaming::Streams};
 use crate::{Metadata, limits::MAX_CALLS_PER_CHANNEL, value::Encoder};
 
 const SLOT_BITS: u32 = 20;
 const SLOT_MASK: u32 = (1 << SLOT_BITS) - 1;
 const NOWHERE: u32 = u32::MAX;
+/// The position of a request that has not gone out whole.
+pub(super) const UNSENT: u64 = u64::MAX;
 /// A slab of up to this many slots is kept when no call is left.
 const KEPT_SLOTS: usize = 1024;
 
@@ -45,6 +47,12 @@ pub struct Outgoing {
     pub oneway: bool,
     /// Whether the call may be repeated when it is not known whether it ran.
     pub idempotent: bool,
+    /// Whether the answer is a stream.
+    pub streams: bool,
+    /// Whether the caller sends a stream.
+    pub takes: bool,
+    /// Whether its deadline holds only until the stream that is the answer has begun.
+    pub opens_only: bool,
 }
 
 /// Where a call is; see the diagram of this file.
@@ -87,10 +95,12 @@ pub(super) struct Entry<W> {
     pub(super) until: Option<Instant>,
     /// The connection that carried it last.
     pub(super) link: LinkId,
-    /// The place of the call among all that its connection carried, from 1.
+    /// The place of the call among all that its connection carried, from 1; [`UNSENT`] until it is complete there.
     pub(super) ordinal: u64,
-    /// Where its frame begins among all the bytes of its connection.
+    /// Where its frame begins among all the bytes of its connection, or its last one, if it went out in parts; [`UNSENT`] until then.
     pub(super) position: u64,
+    /// What it needs for its streams, while it is outstanding.
+    pub(super) streams: Option<Box<Streams>>,
     /// Whether it was sent before the server's hello had come.
     pub(super) early: bool,
     /// How often it was sent.
@@ -152,6 +162,7 @@ impl<W: Default> Calls<W> {
                 link: LinkId::default(),
                 ordinal: 0,
                 position: 0,
+                streams: None,
                 early: false,
                 attempt: 0,
                 repeats: 0,
@@ -209,6 +220,10 @@ impl<W: Default> Calls<W> {
     /// All slots that are in use.
     pub(super) fn iter(&self) -> impl Iterator<Item = (u32, &Entry<W>)> {
         (0..).zip(&self.entries).filter(|(_, entry)| entry.stage != Stage::Free)
+    }
+
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Entry<W>> {
+        self.entries.iter_mut().filter(|entry| entry.stage != Stage::Free)
     }
 
     /// The first call of the queue.

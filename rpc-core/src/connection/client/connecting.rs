@@ -185,7 +185,11 @@ impl<W: Default> Channel<W> {
     ) -> Remains<W> {
         let was_active = self.links.retire(id);
         let mut link = self.links.remove(id);
-        let mut remains = Remains { output: link.output.take_unsent(), calls: Vec::new() };
+        let mut remains = Remains {
+            output: link.output.take_unsent(),
+            bulk: std::mem::take(&mut link.bulk),
+            calls: Vec::new(),
+        };
         let carried = |entry: &Entry<W>| entry.link == id && entry.stage.is_outstanding();
         for slot in self.calls.newest_first(carried) {
             let entry = self.calls.entry(slot);
@@ -193,7 +197,9 @@ impl<W: Default> Channel<W> {
                 Stage::Cancelled => remains.calls.push(self.calls.free(slot)),
                 Stage::Expired => entry.stage = Stage::Settled,
                 Stage::Sent => {
-                    if let Err(error) = self.lost_call(slot, &link, error, written, now) {
+                    let outcome = self.lost_call(slot, &link, error, written, now);
+                    self.calls.entry(slot).streams = None;
+                    if let Err(error) = outcome {
                         let entry = self.calls.entry(slot);
                         entry.stage = Stage::Settled;
                         settled(&mut entry.waiter, error);
@@ -231,6 +237,10 @@ impl<W: Default> Channel<W> {
         now: Instant,
     ) -> Result<(), Error> {
         let entry = self.calls.entry(slot);
+        if entry.position >= written && entry.is_under_way() {
+            // It has not arrived, but some of its items have left their stream.
+            return Err(entry.truth(error.clone().not_started(true)));
+        }
         if entry.position >= written {
             // Not a byte of it has left this process.
             entry.attempt -= 1;
@@ -238,11 +248,13 @@ impl<W: Default> Channel<W> {
             return Ok(());
         }
         match link.state {
-            State::Draining { accepted } if entry.ordinal > accepted => {
+            State::Draining { accepted } if entry.ordinal > accepted && !entry.is_under_way() => {
                 self.requeue(slot, now);
                 Ok(())
             }
-            State::Refused { accepted } if entry.ordinal > accepted => {
+            State::Draining { accepted } | State::Refused { accepted }
+                if entry.ordinal > accepted =>
+            {
                 Err(entry.truth(error.clone().not_started(true)))
             }
             State::Hello { .. } | State::Open | State::Draining { .. } | State::Refused { .. } => {
@@ -275,7 +287,9 @@ impl<W: Default> Channel<W> {
             let error = entry.truth(error.clone());
             settled(&mut entry.waiter, error);
         }
-        remains.retain(|remains| !remains.calls.is_empty() || remains.output.has_segments());
+        remains.retain(|remains| {
+            !remains.calls.is_empty() || remains.output.has_segments() || !remains.bulk.is_empty()
+        });
         remains
     }
 

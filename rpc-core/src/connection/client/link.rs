@@ -19,11 +19,13 @@ use crate::{
     connection::{
         flood::Flood,
         keepalive::{Keepalive, Verdict},
+        parts::{Assembly, Bulk},
     },
     frame::{VERSION, preface},
     hello::Hello,
     limits::{ASSUMED_CALLS, MAX_LINKS},
     message,
+    stream::{Receiving, Sending},
     violation::Violation,
 };
 
@@ -65,6 +67,17 @@ pub(super) struct Link {
     /// Whether an answer has come.
     pub(super) has_answered: bool,
     pub(super) output: WriteBuffer,
+    /// What goes out in parts.
+    pub(super) bulk: Bulk,
+    /// What arrives in parts.
+    pub(super) assembly: Assembly,
+    /// The windows over all streams.
+    pub(super) sending: Sending,
+    pub(super) receiving: Receiving,
+    /// Whether an item has found no room.
+    pub(super) has_blocked: bool,
+    /// How many messages may still come for streams that are over.
+    pub(super) stragglers: u32,
     keepalive: Keepalive,
     flood: Flood,
     pings: u64,
@@ -77,6 +90,8 @@ impl Link {
         output.raw(&preface(VERSION.0, VERSION.1));
         let hello = Hello {
             max_message_size: config.max_message_size,
+            stream_window: config.stream_window,
+            connection_window: config.connection_window,
             structs: config.structs,
             default_timeout: config.default_timeout,
             ..Hello::default()
@@ -89,6 +104,12 @@ impl Link {
             carried: 0,
             has_answered: false,
             output,
+            bulk: Bulk::default(),
+            assembly: Assembly::default(),
+            sending: Sending::new(0),
+            receiving: Receiving::new(config.connection_window),
+            has_blocked: false,
+            stragglers: 0,
             keepalive: Keepalive::new(config.keepalive_idle, config.keepalive_timeout, now),
             flood: Flood::new(hello.ping_interval, now),
             pings: 0,
@@ -98,6 +119,7 @@ impl Link {
     /// The server has introduced itself.
     pub(super) fn open(&mut self, hello: Hello, config: &Config, now: Instant) {
         self.peer = hello;
+        self.sending = Sending::new(hello.connection_window);
         self.state = State::Open;
         // The server ends connections on which it is asked more often than it likes.
         let idle = config.keepalive_idle.max(hello.ping_interval);
@@ -127,6 +149,12 @@ impl Link {
     /// The server sent what it may send now and then only.
     pub(super) fn allow(&mut self, now: Instant) -> Result<(), Violation> {
         self.flood.allow(now)
+    }
+
+    /// The server sent what crossed the end of a stream.
+    pub(super) fn straggler(&mut self) -> Result<(), Violation> {
+        self.stragglers = self.stragglers.checked_sub(1).ok_or(Violation::LateItems)?;
+        Ok(())
     }
 
     /// The server answered a ping, or says so.

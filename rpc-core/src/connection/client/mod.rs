@@ -18,6 +18,7 @@
 //! | `link.rs` | one connection |
 //! | `connecting.rs` | when there is to be a connection, and what its end means for the calls |
 //! | `sending.rs`, `receiving.rs` | requests out, answers in |
+//! | `streaming.rs` | items in and out |
 //! | `repeating.rs`, `budget.rs` | which calls are sent again, and when |
 //! | `expiring.rs` | what time ends |
 //!
@@ -34,18 +35,19 @@ mod link;
 mod receiving;
 mod repeating;
 mod sending;
+mod streaming;
 
 use std::time::Instant;
 
 use self::{
     budget::Budget,
-    calls::{Calls, Stage},
+    calls::{Calls, Stage, UNSENT},
     connecting::Dial,
     link::Links,
 };
 pub use self::{
     calls::{CallRef, Outgoing},
-    interface::{Config, Event, Outlook, Overdue, Phase, Remains, Transmitted},
+    interface::{Config, Event, Outlook, Overdue, Phase, Remains, Room, Transmitted},
     link::{Late, LinkId},
 };
 use crate::{Error, Violation, buffer::WriteBuffer, message, random::Random};
@@ -150,8 +152,11 @@ impl<W: Default> Channel<W> {
                 Some(self.calls.free(call.slot))
             }
             Stage::Sent => {
-                entry.stage = Stage::Cancelled;
-                self.write_cancel(call.slot);
+                self.end_streams(call.slot);
+                if !self.write_cancel(call.slot) {
+                    return Some(self.calls.free(call.slot));
+                }
+                self.calls.held(call).stage = Stage::Cancelled;
                 None
             }
             Stage::Expired => {
@@ -163,10 +168,19 @@ impl<W: Default> Channel<W> {
         }
     }
 
-    fn write_cancel(&mut self, slot: u32) {
+    /// Cancels a call that was sent; whether the server owes an answer. It does not, where the request has not gone out whole.
+    fn write_cancel(&mut self, slot: u32) -> bool {
         let id = self.calls.id(slot);
-        let link = self.calls.entry(slot).link;
-        self.links.get_mut(link).output.message(|out| message::write_cancel(out, id));
+        let entry = self.calls.entry(slot);
+        let is_owed = entry.position != UNSENT;
+        let link = self.links.get_mut(entry.link);
+        link.abandon(id);
+        if is_owed {
+            link.output.message(|out| message::write_cancel(out, id));
+        } else {
+            link.in_flight -= 1;
+        }
+        is_owed
     }
 
     /// Tells the server which rule it broke (PROTOCOL 9.4).
@@ -179,12 +193,6 @@ impl<W: Default> Channel<W> {
     /// How often the call that this caller holds was sent.
     pub fn attempts(&mut self, call: CallRef) -> u32 {
         self.calls.held(call).attempt
-    }
-
-    /// The connection on which a call that its caller holds is outstanding.
-    pub fn carrier(&mut self, call: CallRef) -> Option<LinkId> {
-        let entry = self.calls.held(call);
-        entry.stage.is_outstanding().then_some(entry.link)
     }
 
     /// The connection that takes new calls.
@@ -207,7 +215,19 @@ impl<W: Default> Channel<W> {
         self.links.get(link).in_flight
     }
 
-    /// What is to be sent on this connection.
+    /// Whether something is to be sent on this connection.
+    pub fn has_output(&self, link: LinkId) -> bool {
+        let link = self.links.get(link);
+        bytes::Buf::has_remaining(&link.output) || !link.bulk.is_empty()
+    }
+
+    /// Whether something is to be sent on a connection that takes no new calls.
+    pub fn has_retired_output(&self) -> bool {
+        let active = self.links.active();
+        self.links.iter().any(|(id, _)| Some(id) != active && self.has_output(id))
+    }
+
+    /// What is to be sent on this connection, beside large messages: see [`next_part`](Self::next_part).
     pub fn output(&mut self, link: LinkId) -> &mut WriteBuffer {
         &mut self.links.get_mut(link).output
     }

@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     Error, Violation,
+    connection::parts::Assembled,
     frame::Frame,
     message::{self, Message, kind},
     payload::{Body, Payload, Span, slice},
@@ -37,20 +38,8 @@ impl<W: Default> Channel<W> {
         let body = match frame {
             Frame::Whole(body) => body,
             Frame::Oversized { size, head } => {
-                let (kind, id) = message::oversized(head)?;
-                if awaits_hello && kind != u64::from(kind::HELLO) {
-                    return Err(Violation::HelloExpected { kind });
-                }
-                let kind_byte = u8::try_from(kind).unwrap_or(u8::MAX);
-                return match id {
-                    Some(id)
-                        if matches!(kind_byte, kind::RESPONSE | kind::RESPONSE_WITH_METADATA) =>
-                    {
-                        let error = answer_too_large(*size, self.config.max_message_size);
-                        self.failed_call(from, id, error, now)
-                    }
-                    _ => Err(Violation::MessageTooLarge { kind, size: *size }),
-                };
+                let (size, head) = (*size, head.clone());
+                return self.oversized(from, size, &head, now);
             }
         };
         let message = Message::parse(body.as_slice())?;
@@ -88,10 +77,48 @@ impl<W: Default> Channel<W> {
             Message::GoAway { accepted, error } => {
                 Ok(self.goes_away(from, accepted, error, body, now))
             }
+            Message::Item { id, error, payload } => self.item(from, id, error, payload, body),
+            Message::Begin { id } => self.begun(from, id),
+            Message::Lost { id, count } => self.lost_items(from, id, count, body.as_slice().len()),
+            Message::Cancel { id } => self.stopped(from, id),
+            Message::Credit { id, bytes } => self.credit(from, id, bytes),
+            Message::Part { state, bytes } => {
+                let limit = self.config.max_message_size;
+                match link.assembly.take(state, slice(body, &bytes), limit)? {
+                    Assembled::Nothing => Ok(Event::None),
+                    Assembled::Oversized { size, head } => self.oversized(from, size, &head, now),
+                    Assembled::Whole(whole) => {
+                        *frame = Frame::Whole(whole);
+                        self.receive(from, frame, now)
+                    }
+                }
+            }
             Message::Hello(_) => Err(Violation::SecondHello),
-            Message::Call { .. } | Message::Cancel { .. } => {
+            Message::Call { .. } | Message::End { .. } => {
                 Err(Violation::WrongSide { kind: message::kind_of(body.as_slice()) })
             }
+        }
+    }
+
+    /// A message above the limit.
+    fn oversized(
+        &mut self,
+        from: LinkId,
+        size: usize,
+        head: &[u8],
+        now: Instant,
+    ) -> Result<Event<'_, W>, Violation> {
+        let (kind, id) = message::oversized(head)?;
+        if !self.links.get(from).is_open() && kind != u64::from(kind::HELLO) {
+            return Err(Violation::HelloExpected { kind });
+        }
+        match (u8::try_from(kind).unwrap_or(u8::MAX), id) {
+            (kind::RESPONSE | kind::RESPONSE_WITH_METADATA, Some(id)) => {
+                let error = answer_too_large(size, self.config.max_message_size);
+                self.failed_call(from, id, error, now)
+            }
+            (kind::ITEM, Some(id)) => self.oversized_item(from, id, size),
+            _ => Err(Violation::MessageTooLarge { kind, size }),
         }
     }
 
@@ -122,6 +149,7 @@ impl<W: Default> Channel<W> {
         if stage != Stage::Sent {
             return Ok(self.unwanted(slot, stage));
         }
+        self.end_streams(slot);
         let entry = self.calls.entry(slot);
         entry.stage = Stage::Settled;
         let spare = match body {
@@ -151,11 +179,14 @@ impl<W: Default> Channel<W> {
         if stage != Stage::Sent {
             return Ok(self.unwanted(slot, stage));
         }
-        if self.is_sent_again(slot, &error) {
+        let is_again = self.is_sent_again(slot, &error);
+        let repeated = if is_again { Ok(()) } else { self.repeat(slot, error, now) };
+        self.end_streams(slot);
+        if is_again {
             self.requeue(slot, now);
             return Ok(Event::None);
         }
-        if let Err(error) = self.repeat(slot, error, now) {
+        if let Err(error) = repeated {
             let entry = self.calls.entry(slot);
             entry.stage = Stage::Settled;
             return Ok(Event::Answered(&mut entry.waiter, Err(error)));
@@ -171,7 +202,7 @@ impl<W: Default> Channel<W> {
     }
 
     /// The server on this connection does what it is there for.
-    fn serves(&mut self, from: LinkId) {
+    pub(super) fn serves(&mut self, from: LinkId) {
         let link = self.links.get_mut(from);
         if !link.has_answered {
             link.has_answered = true;

@@ -19,13 +19,23 @@ impl Connection {
     }
 
     pub(super) fn cancel(&mut self, id: u32) -> Event {
-        match self.calls.remove(&CallKey::of_request(id)) {
+        let error = || Error::cancelled("the caller cancelled the call");
+        let key = CallKey::of_request(id);
+        match self.calls.remove(&key) {
             Some(Pending { handle, .. }) => {
                 self.permits.give();
-                self.write_failure(id, &Error::cancelled("the caller cancelled the call"));
+                self.end_streams(key);
+                self.abandon(id);
+                self.write_failure(id, &error());
                 Event::Cancel { handle }
             }
-            None => Event::None,
+            None => {
+                // Its handler has ended, but a large answer takes its time.
+                if self.abandon(id) {
+                    self.write_failure(id, &error());
+                }
+                Event::None
+            }
         }
     }
 
@@ -52,6 +62,7 @@ impl Connection {
         let pending = self.calls.remove(&key);
         debug_assert!(pending.is_some(), "a call is finished once");
         self.permits.give();
+        self.end_streams(key);
         self.answer(key, outcome);
     }
 
@@ -75,14 +86,14 @@ impl Connection {
             let error = answer_too_large(size, self.peer.max_message_size);
             return self.write_failure(id, &error);
         }
-        self.output.frame(|out| message::write_result(out, id), result);
+        self.frame(id, 0, |out| message::write_result(out, id), result);
     }
 
     fn write_failure(&mut self, id: u32, error: &Error) {
         if error.details().is_some_and(|details| details.len() > self.peer.max_message_size / 2) {
             let error = Error::new(error.kind(), error.message().to_owned());
-            return self.output.message(|out| message::write_failure(out, id, &error));
+            return self.bulk_or_output(id, |out| message::write_failure(out, id, &error));
         }
-        self.output.message(|out| message::write_failure(out, id, error));
+        self.bulk_or_output(id, |out| message::write_failure(out, id, error));
     }
 }

@@ -37,6 +37,10 @@ impl Connection {
         for key in ended {
             if let Some(Pending { handle, .. }) = self.calls.remove(&key) {
                 self.permits.give();
+                self.end_streams(key);
+                if let Some(id) = key.id() {
+                    self.abandon(id);
+                }
                 expired(handle);
                 let error = Error::deadline_exceeded("the deadline passed while the handler ran");
                 self.answer(key, Err(&error));

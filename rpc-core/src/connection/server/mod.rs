@@ -18,6 +18,7 @@ mod expiring;
 mod interface;
 mod lifetime;
 mod permits;
+mod streaming;
 
 use std::{
     sync::Arc,
@@ -27,17 +28,19 @@ use std::{
 use rustc_hash::FxHashMap;
 
 pub use self::{
-    interface::{CallKey, Config, Event, Overdue, Retirement},
+    interface::{CallKey, Config, Event, Overdue, Retirement, Shape},
     permits::Permits,
 };
 use self::{
     interface::{request_too_large, shutting_down, too_many_calls, too_many_calls_in_all},
     lifetime::Lifetime,
     permits::Held,
+    streaming::Streams,
 };
 use crate::{
     Error,
     buffer::WriteBuffer,
+    connection::parts::{Assembled, Assembly, Bulk},
     dispatch::Incoming,
     frame::{Frame, VERSION, preface},
     hello::Hello,
@@ -86,6 +89,11 @@ pub struct Connection {
     lifetime: Option<Lifetime>,
     /// When what is left is to be dropped.
     drained_by: Option<Instant>,
+    streams: Streams,
+    /// What arrives in parts.
+    assembly: Assembly,
+    /// What goes out in parts.
+    bulk: Bulk,
     output: WriteBuffer,
 }
 
@@ -97,8 +105,12 @@ impl Connection {
 
     /// The same, of a server that has other connections besides, and that may want to end this one.
     pub fn sharing(config: Config, permits: Arc<Permits>, retirement: Option<Retirement>) -> Self {
+        let config = config.clamped();
         Self {
-            config: config.clamped(),
+            config,
+            streams: Streams::new(&config),
+            assembly: Assembly::default(),
+            bulk: Bulk::default(),
             state: State::Preface,
             peer: Hello::default(),
             calls: FxHashMap::default(),
@@ -122,6 +134,8 @@ impl Connection {
         let hello = Hello {
             max_calls: self.config.max_calls,
             max_message_size: self.config.max_message_size,
+            stream_window: self.config.stream_window,
+            connection_window: self.config.connection_window,
             ping_interval: self.config.ping_interval,
             ..Hello::default()
         };
@@ -164,6 +178,23 @@ impl Connection {
             Message::Call { id, method, metadata, payload } => {
                 self.call(id, method, metadata, payload, body, now)
             }
+            Message::Item { id, error, payload } => self.item(id, error, payload, body),
+            Message::End { id, error } => self.end_of_items(id, error, body),
+            Message::Credit { id, bytes } => self.credit(id, bytes, body.as_slice().len()),
+            Message::Part { state, bytes } => {
+                let limit = self.config.max_message_size;
+                match self.assembly.take(state, slice(body, &bytes), limit)? {
+                    Assembled::Nothing => Ok(Event::None),
+                    Assembled::Oversized { size, head } => {
+                        let (kind, id) = message::oversized(&head)?;
+                        self.oversized(kind, id, size)
+                    }
+                    Assembled::Whole(whole) => {
+                        *frame = Frame::Whole(whole);
+                        self.receive(frame, now)
+                    }
+                }
+            }
             Message::Cancel { id } => {
                 // Each request may be cancelled once: more cancels are for nothing.
                 self.cancels_left =
@@ -181,7 +212,7 @@ impl Connection {
                 error.and_then(|span| message::read_error(slice(body, &span)).ok()),
             )),
             Message::Hello(_) => Err(Violation::SecondHello),
-            Message::Response { .. } => {
+            Message::Response { .. } | Message::Begin { .. } | Message::Lost { .. } => {
                 Err(Violation::WrongSide { kind: message::kind_of(body.as_slice()) })
             }
         }
@@ -192,6 +223,7 @@ impl Connection {
             return Err(Violation::HelloExpected { kind: message::kind_of(frame) });
         };
         self.peer = hello;
+        self.streams.open(&hello);
         self.state = State::Open;
         let next = self.open_since(now).next_deadline();
         self.due(next);
@@ -233,8 +265,7 @@ impl Connection {
             None => CallKey::of_notification(self.accepted),
         };
         if let Some(id) = id
-            && !self.calls.is_empty()
-            && self.calls.contains_key(&key)
+            && ((!self.calls.is_empty() && self.calls.contains_key(&key)) || self.bulk.holds(id))
         {
             return Err(Violation::DuplicateId { id });
         }
@@ -248,7 +279,10 @@ impl Connection {
             }
             None => (Extras::default(), 0),
         };
-        self.cancels_left += u64::from(id.is_some());
+        if id.is_some() {
+            self.cancels_left += 1;
+            self.streams.expect();
+        }
         if self.state == State::Draining {
             return Ok(self.refuse(id, Some(method), shutting_down()));
         }
@@ -304,6 +338,7 @@ impl Connection {
                     return Err(Violation::DuplicateId { id });
                 }
                 self.cancels_left += u64::from(id.is_some());
+                self.streams.expect();
                 if self.state == State::Draining {
                     return Ok(self.refuse(id, None, shutting_down()));
                 }
@@ -315,6 +350,7 @@ impl Connection {
                 self.accepted += u64::from(self.state != State::Draining);
                 Ok(Event::None)
             }
+            kind::ITEM => self.oversized_item(id.unwrap_or_default(), size),
             _ => Err(Violation::MessageTooLarge { kind, size }),
         }
     }
@@ -322,6 +358,7 @@ impl Connection {
     /// Frees what the table of calls held at its fullest.
     pub fn shrink(&mut self) {
         self.calls.shrink_to_fit();
+        self.streams.shrink();
     }
 
     /// Takes no further calls and tells the client so (PROTOCOL 9.1).
@@ -354,10 +391,16 @@ impl Connection {
         }
     }
 
+    /// Whether it takes no further calls.
+    pub fn is_draining(&self) -> bool {
+        self.state == State::Draining
+    }
+
     /// Whether it drains and nothing is left to answer or to send.
     pub fn is_finished(&self) -> bool {
         self.state == State::Draining
             && self.calls.is_empty()
+            && self.bulk.is_empty()
             && !bytes::Buf::has_remaining(&self.output)
     }
 
@@ -369,6 +412,21 @@ impl Connection {
     /// Unsent bytes above which nothing is to be read.
     pub fn high_water(&self) -> usize {
         self.config.write_high_water
+    }
+
+    /// The bytes that are unsent, without those of the large message that is being sent: what is small finds its way between its parts.
+    pub fn unsent(&self) -> usize {
+        bytes::Buf::remaining(&self.output) + self.bulk.waiting()
+    }
+
+    /// Whether a large message, or what waits behind it, is to be sent.
+    pub fn has_parts(&self) -> bool {
+        !self.bulk.is_empty()
+    }
+
+    /// Moves the next part of a large message to the output, if there is one. To be called when the output has been sent.
+    pub fn next_part(&mut self) -> bool {
+        self.bulk.step(&mut self.output).is_some()
     }
 
     /// What is to be sent.

@@ -1,0 +1,395 @@
+//! Streams of one connection: items out under the client's windows, items in under this end's (PROTOCOL 10).
+//!
+//! A call whose method streams stands in a table of its own beside the one of pending calls, from before its handler is polled until it is
+//! answered. An item for which there is no room stays where it is, in its outlet; the call is noted as blocked, by its own window or by the
+//! connection's, and its driver is told when there may be room. Memory: one entry for each such call, and no item.
+
+use rustc_hash::FxHashMap;
+
+use super::{
+    Connection,
+    interface::{CallKey, Config, Event, Shape, item_too_large},
+};
+use crate::{
+    Violation,
+    connection::parts::is_large,
+    hello::Hello,
+    message,
+    payload::{Body, Payload, Span, slice},
+    stream::{Content, Receiving, Sending},
+    value::Encoder,
+};
+
+/// One streaming call.
+#[derive(Debug)]
+struct Stream {
+    handle: u32,
+    sending: Sending,
+    blocked: Blocked,
+    receiving: Receiving,
+    upload: Upload,
+}
+
+/// What an item waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Blocked {
+    /// Nothing.
+    No,
+    /// Room in the stream's own window.
+    Stream,
+    /// Room in the connection's.
+    Connection,
+}
+
+/// The stream that the client sends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Upload {
+    /// Its items are taken.
+    Open,
+    /// It has ended.
+    Ended,
+    /// Its items are not taken, and the client has been told.
+    Stopped,
+}
+
+/// The streams of one connection.
+#[derive(Debug)]
+pub(super) struct Streams {
+    table: FxHashMap<CallKey, Stream>,
+    sending: Sending,
+    receiving: Receiving,
+    /// How large a new stream's window is at the client.
+    peer_window: usize,
+    window: usize,
+    /// Bytes of messages for calls that are over, or take no items, that may still come.
+    late_bytes: u64,
+    /// What one call adds to them.
+    late_bytes_of_call: u64,
+    /// Calls whose blocked items may have room now.
+    ready: Vec<u32>,
+}
+
+impl Streams {
+    pub(super) fn new(config: &Config) -> Self {
+        Self {
+            table: FxHashMap::default(),
+            sending: Sending::new(0),
+            receiving: Receiving::new(config.connection_window),
+            peer_window: 0,
+            window: config.stream_window,
+            late_bytes: 0,
+            // A window full of items, one item that is larger than that, and an end with an error.
+            late_bytes_of_call: (config.stream_window + config.max_message_size) as u64 + (8 << 10),
+            ready: Vec::new(),
+        }
+    }
+
+    /// The client has introduced itself.
+    pub(super) fn open(&mut self, hello: &Hello) {
+        self.sending = Sending::new(hello.connection_window);
+        self.peer_window = hello.stream_window;
+    }
+
+    /// A request has come: its client may send items before it learns that nobody takes them.
+    pub(super) fn expect(&mut self) {
+        self.late_bytes = self.late_bytes.saturating_add(self.late_bytes_of_call);
+    }
+
+    /// A message has come for a call that is over or takes no items.
+    fn late(&mut self, size: usize) -> Result<(), Violation> {
+        self.late_bytes = self.late_bytes.checked_sub(size as u64).ok_or(Violation::LateItems)?;
+        Ok(())
+    }
+
+    /// What was sent for a call, and counted in the connection's window, will not arrive.
+    pub(super) fn unsent(&mut self, cost: usize) {
+        let was_outstanding = self.sending.credit(cost as u64);
+        debug_assert!(was_outstanding, "what was sent is outstanding");
+    }
+
+    pub(super) fn shrink(&mut self) {
+        self.table.shrink_to_fit();
+        self.ready.shrink_to_fit();
+    }
+}
+
+impl Connection {
+    /// Notes that a call that is [`pending`](Self::pending) streams. To be called before its handler is polled.
+    pub fn streams(&mut self, key: CallKey, handle: u32, shape: Shape) {
+        let streams = &mut self.streams;
+        let stream = Stream {
+            handle,
+            sending: Sending::new(streams.peer_window),
+            blocked: Blocked::No,
+            receiving: Receiving::new(streams.window),
+            upload: if shape.takes { Upload::Open } else { Upload::Ended },
+        };
+        streams.table.insert(key, stream);
+    }
+
+    /// Sends what a stream has next, in front of which so many items were dropped; whether there was room for it. Where there was none, its
+    /// handle comes from [`next_ready`](Self::next_ready) when there may be.
+    pub fn send(&mut self, key: CallKey, content: Content<'_>, lost: u64) -> bool {
+        // A stream of a one-way call has nobody to go to.
+        let (Some(id), Some(stream)) = (key.id(), self.streams.table.get_mut(&key)) else {
+            return true;
+        };
+        let mut item = match content {
+            Content::Begin => {
+                self.bulk_or_output(id, |out| message::write_begin(out, id));
+                return true;
+            }
+            Content::Item(encoder) => Ok(encoder),
+            Content::Failure(error) => Err(error.clone()),
+        };
+        let limit = self.peer.max_message_size;
+        if let Ok(encoder) = &item
+            && encoder.len() + message::ITEM_HEAD > limit
+        {
+            item = Err(item_too_large(encoder.len() + message::ITEM_HEAD, limit));
+        }
+        let mut notice = Vec::new();
+        if lost > 0 {
+            message::write_lost(&mut notice, id, lost);
+        }
+        let mut failure = Vec::new();
+        let size = match &item {
+            Ok(encoder) => message::item_size(id, encoder.len()),
+            Err(error) => {
+                message::write_failed_item(&mut failure, id, error);
+                failure.len()
+            }
+        };
+        let cost = size + notice.len();
+        let blocked = if !stream.sending.admits(cost) {
+            Blocked::Stream
+        } else if !self.streams.sending.admits(cost) {
+            Blocked::Connection
+        } else {
+            Blocked::No
+        };
+        stream.blocked = blocked;
+        if blocked != Blocked::No {
+            return false;
+        }
+        stream.sending.sent(cost);
+        self.streams.sending.sent(cost);
+        if lost > 0 {
+            self.bulk_or_output(id, |out| out.extend_from_slice(&notice));
+        }
+        match item {
+            Ok(encoder) => self.frame(id, cost, |out| message::write_item(out, id), encoder),
+            Err(_) => self.bulk_or_output(id, |out| out.extend_from_slice(&failure)),
+        }
+        true
+    }
+
+    /// A call whose item found no room, and may find some now.
+    pub fn next_ready(&mut self) -> Option<u32> {
+        self.streams.ready.pop()
+    }
+
+    /// The handler of a call has taken items of so many bytes.
+    pub fn took(&mut self, key: CallKey, bytes: u64) {
+        let (Some(id), Some(stream)) = (key.id(), self.streams.table.get_mut(&key)) else {
+            return;
+        };
+        // What was left when the items were given up has been counted then.
+        if stream.upload == Upload::Stopped {
+            return;
+        }
+        let credit = stream.receiving.took(bytes).filter(|_| stream.upload == Upload::Open);
+        if let Some(credit) = credit {
+            self.bulk_or_output(id, |out| message::write_credit(out, Some(id), credit));
+        }
+        self.give_back(bytes);
+    }
+
+    /// The handler of a call takes no more items: the client is told, and what has arrived is given up.
+    pub fn stop_items(&mut self, key: CallKey) {
+        let (Some(id), Some(stream)) = (key.id(), self.streams.table.get_mut(&key)) else {
+            return;
+        };
+        let was_open = stream.upload == Upload::Open;
+        if stream.upload == Upload::Stopped {
+            return;
+        }
+        stream.upload = Upload::Stopped;
+        let left = stream.receiving.untaken();
+        if was_open {
+            self.bulk_or_output(id, |out| message::write_cancel(out, id));
+        }
+        self.give_back(left);
+    }
+
+    /// Items of so many bytes have left the connection's window.
+    fn give_back(&mut self, bytes: u64) {
+        if bytes > 0
+            && let Some(credit) = self.streams.receiving.took(bytes)
+        {
+            self.output.message(|out| message::write_credit(out, None, credit));
+        }
+    }
+
+    /// A call is over, and with it its streams.
+    pub(super) fn end_streams(&mut self, key: CallKey) {
+        if self.streams.table.is_empty() {
+            return;
+        }
+        if let Some(stream) = self.streams.table.remove(&key)
+            && stream.upload != Upload::Stopped
+        {
+            self.give_back(stream.receiving.untaken());
+        }
+    }
+
+    pub(super) fn item(
+        &mut self,
+        id: u32,
+        error: Option<Span>,
+        payload: u32,
+        body: &mut Body,
+    ) -> Result<Event, Violation> {
+        let size = body.as_slice().len();
+        if !self.streams.receiving.arrived(size) {
+            return Err(Violation::Overrun { size });
+        }
+        let key = CallKey::of_request(id);
+        let stream = self.streams.table.get_mut(&key);
+        let Some(stream) = stream.filter(|stream| stream.upload == Upload::Open) else {
+            return self.late_item(key, size);
+        };
+        if !stream.receiving.arrived(size) {
+            return Err(Violation::Overrun { size });
+        }
+        let handle = stream.handle;
+        let item = match error {
+            Some(span) => Err(message::read_error(slice(body, &span))
+                .map_err(|malformed| Violation::Malformed { part: "the error", malformed })?),
+            None => {
+                Ok(Payload::new(std::mem::take(body), payload).nesting(self.config.max_nesting))
+            }
+        };
+        Ok(Event::Item { handle, item, cost: size as u64 })
+    }
+
+    /// An item above the limit on messages.
+    pub(super) fn oversized_item(&mut self, id: u32, size: usize) -> Result<Event, Violation> {
+        if !self.streams.receiving.arrived(size) {
+            return Err(Violation::Overrun { size });
+        }
+        let key = CallKey::of_request(id);
+        let stream = self.streams.table.get_mut(&key);
+        let Some(stream) = stream.filter(|stream| stream.upload == Upload::Open) else {
+            return self.late_item(key, size);
+        };
+        if !stream.receiving.arrived(size) {
+            return Err(Violation::Overrun { size });
+        }
+        let error = item_too_large(size, self.config.max_message_size);
+        Ok(Event::Item { handle: stream.handle, item: Err(error), cost: size as u64 })
+    }
+
+    /// An item that nobody takes: it crossed the answer to its call, or its method takes none.
+    fn late_item(&mut self, key: CallKey, size: usize) -> Result<Event, Violation> {
+        self.streams.late(size)?;
+        self.give_back(size as u64);
+        if let Some(pending) = self.calls.get(&key)
+            && !self.streams.table.contains_key(&key)
+        {
+            let handle = pending.handle;
+            self.streams(key, handle, Shape { takes: true });
+            self.stop_items(key);
+        }
+        Ok(Event::None)
+    }
+
+    pub(super) fn end_of_items(
+        &mut self,
+        id: u32,
+        error: Option<Span>,
+        body: &Body,
+    ) -> Result<Event, Violation> {
+        let stream = self.streams.table.get_mut(&CallKey::of_request(id));
+        let Some(stream) = stream.filter(|stream| stream.upload == Upload::Open) else {
+            self.streams.late(body.as_slice().len())?;
+            return Ok(Event::None);
+        };
+        stream.upload = Upload::Ended;
+        let handle = stream.handle;
+        let end = match error {
+            Some(span) => Err(message::read_error(slice(body, &span))
+                .map_err(|malformed| Violation::Malformed { part: "the error", malformed })?),
+            None => Ok(()),
+        };
+        Ok(Event::EndOfItems { handle, end })
+    }
+
+    pub(super) fn credit(
+        &mut self,
+        id: Option<u32>,
+        bytes: u64,
+        size: usize,
+    ) -> Result<Event, Violation> {
+        if bytes == 0 {
+            return Err(Violation::Credit { bytes });
+        }
+        let Streams { table, sending, ready, .. } = &mut self.streams;
+        let is_right = match id {
+            None => {
+                let is_right = sending.credit(bytes);
+                for stream in table.values_mut() {
+                    if stream.blocked == Blocked::Connection {
+                        stream.blocked = Blocked::No;
+                        ready.push(stream.handle);
+                    }
+                }
+                is_right
+            }
+            Some(id) => match table.get_mut(&CallKey::of_request(id)) {
+                Some(stream) => {
+                    let is_right = stream.sending.credit(bytes);
+                    if stream.blocked == Blocked::Stream {
+                        stream.blocked = Blocked::No;
+                        ready.push(stream.handle);
+                    }
+                    is_right
+                }
+                // It crossed the answer.
+                None => return self.streams.late(size).map(|()| Event::None),
+            },
+        };
+        if is_right { Ok(Event::Room) } else { Err(Violation::Credit { bytes }) }
+    }
+
+    /// Writes a frame that belongs to a call: in parts if it is large, and behind what the call has waiting.
+    pub(super) fn frame(
+        &mut self,
+        id: u32,
+        cost: usize,
+        head: impl FnOnce(&mut Vec<u8>),
+        payload: &mut Encoder,
+    ) {
+        if is_large(payload.len()) || self.bulk.holds(id) {
+            self.bulk.push(Some(id), None, cost, head, payload);
+        } else {
+            self.output.frame(head, payload);
+        }
+    }
+
+    /// The same for a message without a payload.
+    pub(super) fn bulk_or_output(&mut self, id: u32, message: impl FnOnce(&mut Vec<u8>)) {
+        if self.bulk.holds(id) {
+            self.bulk.push_message(id, message);
+        } else {
+            self.output.message(message);
+        }
+    }
+
+    /// Gives up what a call has waiting; whether there was anything.
+    pub(super) fn abandon(&mut self, id: u32) -> bool {
+        let removed = self.bulk.remove(id, &mut self.output);
+        self.streams.unsent(removed.cost);
+        removed.messages > 0
+    }
+}

@@ -1,0 +1,207 @@
+//! Items that have arrived and were not taken, in the order in which they came.
+//!
+//! Small items are copied together into blocks, each behind its length, so a window full of them costs about its bytes; a large one
+//! stays the slice of the frame that it is. A consumer takes a block at once and reads it item by item, without a lock. How much
+//! may lie here is the window's business (`window.rs`): the sender stops when it is full.
+
+use std::collections::VecDeque;
+
+use crate::{
+    Error,
+    limits::{ITEM_BLOCK, SMALL_ITEM},
+    payload::{Body, Payload},
+};
+
+/// What a consumer takes at once.
+#[derive(Debug)]
+pub enum Chunk {
+    /// Small items, each with its length in front of it.
+    Block(Vec<u8>),
+    /// One item.
+    Item(Payload),
+    /// An item that is an error.
+    Failure(Error),
+    /// So many items were dropped here.
+    Lost(u64),
+}
+
+/// The items of one stream.
+#[derive(Debug, Default)]
+pub struct Inbox {
+    /// Each with the bytes that its items count for in the window.
+    chunks: VecDeque<(Chunk, u64)>,
+    /// A block that was read, to be used again.
+    spare: Vec<u8>,
+}
+
+const LENGTH: usize = 4;
+
+impl Inbox {
+    /// Appends an item whose message had so many bytes. The frame's buffer comes back if it can be used again.
+    pub fn push(&mut self, item: Payload, cost: u64) -> Option<Body> {
+        let bytes = item.as_slice();
+        if bytes.len() > SMALL_ITEM {
+            self.chunks.push_back((Chunk::Item(item), cost));
+            return None;
+        }
+        let size = LENGTH + bytes.len();
+        let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX).to_be_bytes();
+        match self.chunks.back_mut() {
+            Some((Chunk::Block(block), total)) if block.len() + size <= ITEM_BLOCK => {
+                block.extend_from_slice(&length);
+                block.extend_from_slice(bytes);
+                *total += cost;
+            }
+            _ => {
+                let mut block = std::mem::take(&mut self.spare);
+                block.extend_from_slice(&length);
+                block.extend_from_slice(bytes);
+                self.chunks.push_back((Chunk::Block(block), cost));
+            }
+        }
+        Some(item.into_body())
+    }
+
+    /// Appends an item that is an error.
+    pub fn push_failure(&mut self, error: Error, cost: u64) {
+        self.chunks.push_back((Chunk::Failure(error), cost));
+    }
+
+    /// Notes that so many items were dropped here; the message that said so had so many bytes.
+    pub fn push_lost(&mut self, count: u64, cost: u64) {
+        match self.chunks.back_mut() {
+            Some((Chunk::Lost(total), bytes)) => {
+                *total = total.saturating_add(count);
+                *bytes += cost;
+            }
+            _ => self.chunks.push_back((Chunk::Lost(count), cost)),
+        }
+    }
+
+    /// Takes what came first, and the bytes that it counts for.
+    pub fn take(&mut self) -> Option<(Chunk, u64)> {
+        let taken = self.chunks.pop_front();
+        if self.chunks.is_empty() && self.chunks.capacity() > 8 {
+            self.chunks = VecDeque::new();
+        }
+        taken
+    }
+
+    /// Takes back the memory of a block that was read.
+    pub fn recycle(&mut self, mut block: Vec<u8>) {
+        if block.capacity() <= ITEM_BLOCK
+            && self.spare.capacity() < block.capacity()
+            && !self.chunks.is_empty()
+        {
+            block.clear();
+            self.spare = block;
+        }
+    }
+
+    /// Frees the memory that waits to be used again.
+    pub fn shrink(&mut self) {
+        self.spare = Vec::new();
+    }
+
+    /// Whether nothing is left to take.
+    pub fn is_empty(&self) -> bool {
+        self.chunks.is_empty()
+    }
+}
+
+/// The first item of a block behind `at`, and where the next one begins.
+pub(crate) fn read_block(block: &[u8], at: usize) -> Option<(&[u8], usize)> {
+    let (length, rest) = block.get(at..)?.split_first_chunk::<LENGTH>()?;
+    let length = u32::from_be_bytes(*length) as usize;
+    Some((rest.get(..length)?, at + LENGTH + length))
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::{Chunk, Inbox, read_block};
+    use crate::{
+        Error,
+        limits::SMALL_ITEM,
+        payload::{Body, Payload},
+    };
+
+    fn item(size: usize, fill: u8) -> Payload {
+        Payload::new(Body::Small(vec![fill; size]), 0)
+    }
+
+    #[test]
+    fn items_come_out_in_the_order_in_which_they_came() {
+        let mut inbox = Inbox::default();
+        let mut came = Vec::new();
+        for (index, size) in [0, 1, 5000, 4000, 20_000, 3, 9000, 9000, 10].into_iter().enumerate() {
+            let fill = u8::try_from(index).expect("few");
+            let body = inbox.push(item(size, fill), size as u64 + 5);
+            assert_eq!(body.is_some(), size <= SMALL_ITEM);
+            came.push(vec![fill; size]);
+        }
+        inbox.push_lost(2, 0);
+        inbox.push_lost(3, 0);
+        inbox.push_failure(Error::not_found("gone"), 9);
+        let (mut out, mut lost, mut cost, mut failed) = (Vec::new(), 0, 0, false);
+        while let Some((chunk, bytes)) = inbox.take() {
+            cost += bytes;
+            match chunk {
+                Chunk::Block(block) => {
+                    let mut at = 0;
+                    while let Some((item, next)) = read_block(&block, at) {
+                        out.push(item.to_vec());
+                        at = next;
+                    }
+                    assert_eq!(at, block.len());
+                    inbox.recycle(block);
+                }
+                Chunk::Item(payload) => out.push(payload.as_slice().to_vec()),
+                Chunk::Lost(count) => {
+                    assert!(!failed);
+                    lost += count;
+                }
+                Chunk::Failure(_) => failed = true,
+            }
+        }
+        assert_eq!(out, came);
+        assert_eq!((lost, failed), (5, true));
+        assert_eq!(cost, came.iter().map(|item| item.len() as u64 + 5).sum::<u64>() + 9);
+        assert!(inbox.is_empty());
+    }
+
+    #[test]
+    fn a_window_of_small_items_costs_about_its_bytes() {
+        let mut inbox = Inbox::default();
+        let mut cost = 0;
+        while cost < 256 << 10 {
+            // Array, type, id and nil, in front of a value of one byte.
+            inbox.push(item(1, 0), 6);
+            cost += 6;
+        }
+        let held: usize = inbox
+            .chunks
+            .iter()
+            .map(|(chunk, _)| match chunk {
+                Chunk::Block(block) => block.capacity(),
+                _ => 0,
+            })
+            .sum();
+        let table = inbox.chunks.capacity() * size_of::<(Chunk, u64)>();
+        assert!(held + table <= (256 << 10) + (16 << 10), "{held} and {table}");
+    }
+
+    #[test]
+    fn a_large_item_is_not_copied() {
+        let bytes = Bytes::from(vec![7; 100_000]);
+        let mut inbox = Inbox::default();
+        assert!(inbox.push(Payload::new(Body::Large(bytes.clone()), 0), 100_005).is_none());
+        match inbox.take() {
+            Some((Chunk::Item(payload), 100_005)) => {
+                assert_eq!(payload.as_slice().as_ptr(), bytes.as_ptr());
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}

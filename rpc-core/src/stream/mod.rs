@@ -1,0 +1,25 @@
+//! Streams: rows of items that belong to a call, in either direction (PROTOCOL 10).
+//!
+//! | file | what it is |
+//! |---|---|
+//! | `window.rs` | how many bytes of items may be under way, at both ends of a direction |
+//! | `inbox.rs` | items that have arrived and were not taken |
+//! | `outlet.rs` | the one item of a server's stream that is on its way out |
+//! | `upload.rs` | the stream that a client's call sends |
+//! | `streaming.rs` | what a program meets: [`Streaming`] |
+//!
+//! Items leave a handler as its answer does: through its session, one at a time, into the connection's write buffer. One that finds no
+//! room waits in its outlet, and its stream is not asked for another.
+
+mod inbox;
+mod outlet;
+mod streaming;
+mod upload;
+mod window;
+
+pub use inbox::{Chunk, Inbox};
+pub(crate) use outlet::Outgo;
+pub use outlet::{Content, Offered, Outlet};
+pub use streaming::{Arrivals, ServerInbox, Source, Streaming, Taken};
+pub use upload::{Upload, Uploaded};
+pub(crate) use window::{Receiving, Sending};
