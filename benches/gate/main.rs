@@ -157,7 +157,7 @@ impl<'a> Pair<'a> {
             server_codec: FrameCodec::new(limits::MAX_MESSAGE_SIZE),
             to_server: BytesMut::with_capacity(limits::IO_BUFFER),
             sessions: (0..4).map(|method| dispatcher.session(method)).collect(),
-            blank: Some(Blank::new(Arc::new(Peer::Local))),
+            blank: Some(Blank::new(Arc::new(Surroundings::new(Peer::Local)))),
         };
         carry(pair.client.output(pair.link), &mut pair.to_server);
         let version = take_preface(&mut pair.to_server)?.ok_or("there is a preface")?;

@@ -59,7 +59,7 @@ impl Channel {
     fn transmit(&mut self) {
         while let Some(transmitted) = self.machine.transmit(self.now) {
             match transmitted {
-                Transmitted::Request => {}
+                Transmitted::Request | Transmitted::Upload(_) => {}
                 Transmitted::Notification(waiter) => *waiter = Some("ok".to_owned()),
                 Transmitted::Refused(waiter, error) => settle(waiter, &error),
             }
@@ -78,7 +78,13 @@ impl Channel {
     fn receive(&mut self, message: &[u8]) -> bool {
         let mut frame = Frame::Whole(Body::Small(message.to_vec()));
         match self.machine.receive(self.link, &mut frame, self.now).expect("no violation") {
-            Event::None | Event::GoAway(_) => false,
+            Event::None
+            | Event::GoAway(_)
+            | Event::Item { .. }
+            | Event::LostItems { .. }
+            | Event::Begun(_)
+            | Event::Stopped(_)
+            | Event::Room => false,
             Event::Answered(waiter, Ok(_)) => {
                 assert!(waiter.replace("ok".to_owned()).is_none());
                 false

@@ -74,7 +74,13 @@ impl ClientSide {
                 self.codec.decode(&mut self.input).expect("the server's frames are right");
             let Some(mut frame) = decoded else { break };
             match machine.receive(id, &mut frame, now).expect("the server keeps the protocol") {
-                client::Event::None | client::Event::GoAway(_) => {}
+                client::Event::None
+                | client::Event::GoAway(_)
+                | client::Event::Item { .. }
+                | client::Event::LostItems { .. }
+                | client::Event::Begun(_)
+                | client::Event::Stopped(_)
+                | client::Event::Room => {}
                 client::Event::Answered(waiter, outcome) => waiter.settle(outcome),
                 client::Event::Gone(_, waiter) => gone.push(waiter),
             }
@@ -95,7 +101,9 @@ pub(super) fn transmit(machine: &mut client::Channel<Waiter>, now: Instant, max_
     loop {
         match machine.transmit(now) {
             None => return,
-            Some(Transmitted::Request) => assert!(machine.in_flight(active) <= assumed),
+            Some(Transmitted::Request | Transmitted::Upload(_)) => {
+                assert!(machine.in_flight(active) <= assumed)
+            }
             Some(Transmitted::Notification(waiter)) => waiter.settle(Ok(Payload::nil())),
             Some(Transmitted::Refused(waiter, error)) => waiter.settle(Err(error)),
         }
@@ -201,7 +209,12 @@ impl ServerSide {
                 self.codec.decode(&mut self.input).expect("the client's frames are right");
             let Some(mut frame) = decoded else { break };
             match self.machine.receive(&mut frame, now).expect("the client keeps the protocol") {
-                server::Event::None | server::Event::Refused { .. } | server::Event::GoAway(_) => {}
+                server::Event::None
+                | server::Event::Refused { .. }
+                | server::Event::GoAway(_)
+                | server::Event::Item { .. }
+                | server::Event::EndOfItems { .. }
+                | server::Event::Room => {}
                 server::Event::Call(key, incoming) => self.start(key, incoming, started),
                 server::Event::Cancel { handle } => self.remove(handle),
             }
