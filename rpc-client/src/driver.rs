@@ -333,7 +333,7 @@ impl Driver {
             let mut state = self.shared.lock();
             // A socket that is closed with unread bytes, such as the server's hello, takes what was sent before with it.
             let owes_nothing = state.machine.is_open(id) && state.machine.in_flight(id) == 0;
-            while state.machine.next_part(id) {}
+            state.machine.finish_parts(id);
             let rest = state.machine.output(id).take_unsent();
             let link = std::mem::replace(&mut state.link, Link::Down);
             drop(state);

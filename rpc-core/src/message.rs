@@ -33,6 +33,7 @@ pub(crate) mod kind {
     pub(crate) const HELLO: u8 = 14;
     pub(crate) const BEGIN: u8 = 15;
     pub(crate) const LOST: u8 = 16;
+    pub(crate) const RECEIVED: u8 = 17;
     /// From here on an unknown type is ignored (PROTOCOL 3.4).
     pub(crate) const FIRST_IGNORABLE: u64 = 64;
     /// From here on there are no types (PROTOCOL 3.1).
@@ -59,6 +60,8 @@ pub(crate) enum Message {
     Credit { id: Option<u32>, bytes: u64 },
     /// A part of a message.
     Part { state: PartState, bytes: Span },
+    /// So many bytes of parts have been received in all.
+    Received { bytes: u64 },
     /// A stream has begun.
     Begin { id: u32 },
     /// So many items of a stream were dropped here.
@@ -153,6 +156,10 @@ impl Message {
                     return Err(Violation::Part { what: "bytes behind a part" });
                 }
                 Self::Part { state, bytes: end - u32::try_from(size).unwrap_or(0)..end }
+            }
+            kind::RECEIVED => {
+                expect(3)?;
+                Self::Received { bytes: part("the count", reader.unsigned())? }
             }
             kind::BEGIN => {
                 expect(3)?;
@@ -372,6 +379,13 @@ pub(crate) fn write_part(out: &mut Vec<u8>, state: PartState, size: usize) {
         },
     );
     msgpack::write_bin_len(out, size);
+}
+
+/// Appends that so many bytes of parts have been received in all.
+pub(crate) fn write_received(out: &mut Vec<u8>, bytes: u64) {
+    array(out, 3, kind::RECEIVED);
+    msgpack::write_uint(out, bytes);
+    msgpack::write_nil(out);
 }
 
 /// Appends that a stream has begun.

@@ -101,6 +101,14 @@ pub enum Violation {
         /// What came.
         what: &'static str,
     },
+    /// More parts received than were sent, or told again.
+    #[error(
+        "{bytes} bytes of parts were received, which is not more than before, or more than were sent (PROTOCOL 2.9)"
+    )]
+    Received {
+        /// The bytes.
+        bytes: u64,
+    },
     /// More of a stream's items than there was room for.
     #[error("an item of {size} bytes for which there was no room (PROTOCOL 10.6)")]
     Overrun {

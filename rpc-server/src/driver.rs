@@ -496,7 +496,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<'_, T> {
                 return end;
             }
         }
-        while self.machine.next_part() {}
+        self.machine.finish_parts();
         let output = self.machine.output();
         let transport = &mut self.transport;
         let farewell = std::future::poll_fn(|cx| {

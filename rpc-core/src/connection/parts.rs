@@ -3,6 +3,10 @@
 //! [`Bulk`] holds the large messages that an end has to send, first come first sent, and gives one part at a time when nothing else waits.
 //! Whatever belongs to a call of which something is in here queues up behind it: the messages of one call keep their order. [`Assembly`] puts the
 //! parts together again; one message at a time is under way in each direction. It grows with what arrived and at most doubles.
+//!
+//! What is small can overtake only what has not left this process. So the receiver tells how much it has read, and the sender sends no more than
+//! [`PARTS_AHEAD`](crate::limits::PARTS_AHEAD) bytes beyond that (PROTOCOL 2.9). While an end does not read, because too much of its output waits, it
+//! cannot hear of that, and has nothing small to answer: then it sends on as the transport lets it.
 
 use std::collections::VecDeque;
 
@@ -11,7 +15,7 @@ use bytes::Bytes;
 use crate::{
     Violation,
     buffer::WriteBuffer,
-    limits::FRAGMENT,
+    limits::{FRAGMENT, PARTS_TOLD},
     message::{self, PartState},
     payload::Body,
     value::{Encoder, Piece},
@@ -64,6 +68,9 @@ pub(super) struct Bulk {
     queue: VecDeque<Waiting>,
     /// Bytes behind the first message.
     behind: usize,
+    /// Bytes of parts that were sent, and of those the peer has received.
+    sent: u64,
+    received: u64,
 }
 
 impl Bulk {
@@ -79,6 +86,24 @@ impl Bulk {
     /// The bytes that wait behind the message that is being sent.
     pub(super) fn waiting(&self) -> usize {
         self.behind
+    }
+
+    /// Whether so many bytes of parts are on their way that what is small would wait behind them for long.
+    pub(super) fn is_ahead(&self, parts_ahead: usize) -> bool {
+        self.sent - self.received >= parts_ahead as u64
+    }
+
+    /// The peer has received so many bytes of parts in all.
+    ///
+    /// # Errors
+    ///
+    /// [`Violation::Received`] where that is no news, or cannot be.
+    pub(super) fn received(&mut self, bytes: u64) -> Result<(), Violation> {
+        if bytes <= self.received || bytes > self.sent {
+            return Err(Violation::Received { bytes });
+        }
+        self.received = bytes;
+        Ok(())
     }
 
     /// Appends a message: `head` writes what stands in front of its payload.
@@ -142,6 +167,7 @@ impl Bulk {
         let size = first.left.min(FRAGMENT);
         first.left -= size;
         first.has_begun = true;
+        self.sent += size as u64;
         let is_last = first.left == 0;
         let state = if is_last { PartState::Last } else { PartState::More };
         let pieces = cut(&mut first.pieces, size);
@@ -219,6 +245,9 @@ pub(super) enum Assembled {
 #[derive(Debug, Default)]
 pub(super) struct Assembly {
     state: Awaits,
+    /// Bytes of parts that were received, and of how many the peer was told.
+    received: u64,
+    told: u64,
 }
 
 #[derive(Debug, Default)]
@@ -236,6 +265,15 @@ enum Awaits {
 const TELLING: usize = 23;
 
 impl Assembly {
+    /// What the peer is to be told: how many bytes of parts were received, if it has not heard of enough of them.
+    pub(super) fn news(&mut self) -> Option<u64> {
+        let is_due = self.received - self.told >= PARTS_TOLD;
+        is_due.then(|| {
+            self.told = self.received;
+            self.received
+        })
+    }
+
     /// Takes one part.
     ///
     /// # Errors
@@ -258,6 +296,7 @@ impl Assembly {
         if bytes.is_empty() {
             return Err(Violation::Part { what: "an empty part" });
         }
+        self.received += bytes.len() as u64;
         let mut collected = match std::mem::take(&mut self.state) {
             Awaits::First => Vec::new(),
             Awaits::More(collected) => collected,

@@ -29,6 +29,8 @@ pub struct Config {
     pub stream_window: usize,
     /// The same over all streams of a connection.
     pub connection_window: usize,
+    /// Bytes of parts that are sent ahead of what the peer has read.
+    pub parts_ahead: usize,
     /// Unsent bytes above which calls wait for their turn.
     pub write_high_water: usize,
     /// How long one attempt to connect may take, up to the server's hello.
@@ -60,6 +62,7 @@ impl Default for Config {
             max_nesting: limits::MAX_NESTING,
             stream_window: limits::STREAM_WINDOW,
             connection_window: limits::CONNECTION_WINDOW,
+            parts_ahead: limits::PARTS_AHEAD,
             write_high_water: limits::WRITE_HIGH_WATER,
             connect_timeout: limits::CONNECT_TIMEOUT,
             wait_for_connection: limits::WAIT_FOR_CONNECTION,

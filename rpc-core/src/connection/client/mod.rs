@@ -218,7 +218,7 @@ impl<W: Default> Channel<W> {
     /// Whether something is to be sent on this connection.
     pub fn has_output(&self, link: LinkId) -> bool {
         let link = self.links.get(link);
-        bytes::Buf::has_remaining(&link.output) || !link.bulk.is_empty()
+        bytes::Buf::has_remaining(&link.output) || link.has_parts(self.config.parts_ahead)
     }
 
     /// Whether something is to be sent on a connection that takes no new calls.

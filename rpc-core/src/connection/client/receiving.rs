@@ -84,7 +84,11 @@ impl<W: Default> Channel<W> {
             Message::Credit { id, bytes } => self.credit(from, id, bytes),
             Message::Part { state, bytes } => {
                 let limit = self.config.max_message_size;
-                match link.assembly.take(state, slice(body, &bytes), limit)? {
+                let assembled = link.assembly.take(state, slice(body, &bytes), limit)?;
+                if let Some(bytes) = link.assembly.news() {
+                    link.output.message(|out| message::write_received(out, bytes));
+                }
+                match assembled {
                     Assembled::Nothing => Ok(Event::None),
                     Assembled::Oversized { size, head } => self.oversized(from, size, &head, now),
                     Assembled::Whole(whole) => {
@@ -92,6 +96,10 @@ impl<W: Default> Channel<W> {
                         self.receive(from, frame, now)
                     }
                 }
+            }
+            Message::Received { bytes } => {
+                link.bulk.received(bytes)?;
+                Ok(Event::None)
             }
             Message::Hello(_) => Err(Violation::SecondHello),
             Message::Call { .. } | Message::End { .. } => {

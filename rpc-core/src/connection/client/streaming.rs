@@ -341,19 +341,27 @@ impl<W: Default> Channel<W> {
         }
     }
 
-    /// Moves the next part of a large request to the output of a connection, if there is one. To be called when the output was sent.
+    /// Moves the next part of a large request to the output of a connection, if there is one and it can be sent. To be called when the output was
+    /// sent.
     pub fn next_part(&mut self, on: LinkId) -> bool {
+        self.links.get(on).has_parts(self.config.parts_ahead) && self.step(on)
+    }
+
+    /// Moves all that is to be sent on a connection to its output: nothing more will be read.
+    pub fn finish_parts(&mut self, on: LinkId) {
+        while self.step(on) {}
+    }
+
+    fn step(&mut self, on: LinkId) -> bool {
         let link = self.links.get_mut(on);
         let step = link.bulk.step(&mut link.output);
-        if let Some(Step::Last { tag, position }) = step {
-            if let Some(tag) = tag {
-                link.carried += 1;
-                let ordinal = link.carried;
-                if tag != Link::NOBODY {
-                    let entry = self.calls.entry(tag);
-                    entry.position = position;
-                    entry.ordinal = ordinal;
-                }
+        if let Some(Step::Last { tag: Some(tag), position }) = step {
+            link.carried += 1;
+            let ordinal = link.carried;
+            if tag != Link::NOBODY {
+                let entry = self.calls.entry(tag);
+                entry.position = position;
+                entry.ordinal = ordinal;
             }
         }
         step.is_some()
@@ -387,6 +395,11 @@ impl Link {
         {
             self.output.message(|out| message::write_credit(out, None, credit));
         }
+    }
+
+    /// Whether a part of a large message can be sent, or what waits behind it.
+    pub(super) fn has_parts(&self, parts_ahead: usize) -> bool {
+        !self.bulk.is_empty() && !self.bulk.is_ahead(parts_ahead)
     }
 
     /// The bytes that are unsent, without those of the large message that is being sent.

@@ -29,6 +29,8 @@ pub struct Config {
     pub stream_window: usize,
     /// The same over all streams of the connection.
     pub connection_window: usize,
+    /// Bytes of parts that are sent ahead of what the peer has read.
+    pub parts_ahead: usize,
     /// Unsent bytes above which nothing is read.
     pub write_high_water: usize,
     /// The longest time that a call may take, whatever its caller asked for.
@@ -52,6 +54,7 @@ impl Default for Config {
             max_nesting: limits::MAX_NESTING,
             stream_window: limits::STREAM_WINDOW,
             connection_window: limits::CONNECTION_WINDOW,
+            parts_ahead: limits::PARTS_AHEAD,
             write_high_water: limits::WRITE_HIGH_WATER,
             max_timeout: MAX_TIMEOUT,
             keepalive_idle: limits::KEEPALIVE_IDLE,

@@ -183,7 +183,11 @@ impl Connection {
             Message::Credit { id, bytes } => self.credit(id, bytes, body.as_slice().len()),
             Message::Part { state, bytes } => {
                 let limit = self.config.max_message_size;
-                match self.assembly.take(state, slice(body, &bytes), limit)? {
+                let assembled = self.assembly.take(state, slice(body, &bytes), limit)?;
+                if let Some(bytes) = self.assembly.news() {
+                    self.output.message(|out| message::write_received(out, bytes));
+                }
+                match assembled {
                     Assembled::Nothing => Ok(Event::None),
                     Assembled::Oversized { size, head } => {
                         let (kind, id) = message::oversized(&head)?;
@@ -212,6 +216,7 @@ impl Connection {
                 error.and_then(|span| message::read_error(slice(body, &span)).ok()),
             )),
             Message::Hello(_) => Err(Violation::SecondHello),
+            Message::Received { bytes } => self.bulk.received(bytes).map(|()| Event::None),
             Message::Response { .. } | Message::Begin { .. } | Message::Lost { .. } => {
                 Err(Violation::WrongSide { kind: message::kind_of(body.as_slice()) })
             }
@@ -419,14 +424,21 @@ impl Connection {
         bytes::Buf::remaining(&self.output) + self.bulk.waiting()
     }
 
-    /// Whether a large message, or what waits behind it, is to be sent.
+    /// Whether a part of a large message can be sent, or what waits behind it.
     pub fn has_parts(&self) -> bool {
-        !self.bulk.is_empty()
+        // An end that does not read cannot hear how much has been read.
+        let is_reading = self.unsent() < self.config.write_high_water;
+        !self.bulk.is_empty() && !(is_reading && self.bulk.is_ahead(self.config.parts_ahead))
     }
 
-    /// Moves the next part of a large message to the output, if there is one. To be called when the output has been sent.
+    /// Moves the next part of a large message to the output, if there is one and it can be sent. To be called when the output has been sent.
     pub fn next_part(&mut self) -> bool {
-        self.bulk.step(&mut self.output).is_some()
+        self.has_parts() && self.bulk.step(&mut self.output).is_some()
+    }
+
+    /// Moves all that is to be sent to the output: nothing more will be read.
+    pub fn finish_parts(&mut self) {
+        while self.bulk.step(&mut self.output).is_some() {}
     }
 
     /// What is to be sent.
