@@ -194,10 +194,11 @@ impl Course {
                 }
                 Stage::Ready(ready) => {
                     self.trace = trace::Call::begin(ready.outgoing.method);
+                    let is_oneway = ready.outgoing.oneway;
                     match ready.submit(&self.channel, cx) {
                         Ok(Some(call)) => {
                             self.stage = Stage::Submitted(call);
-                            if self.sending.is_none() {
+                            if self.sending.is_none() && !is_oneway {
                                 return Poll::Pending;
                             }
                         }

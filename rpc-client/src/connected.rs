@@ -45,7 +45,9 @@ pub(crate) struct Aside {
 impl Aside {
     /// Wakes and drops it.
     pub(crate) fn settle(&mut self) {
-        for waker in self.woken.drain(..) {
+        // What one that panics leaves is woken when the task is dropped.
+        self.woken.reverse();
+        while let Some(waker) = self.woken.pop() {
             waker.wake();
         }
         self.dropped.clear();
@@ -225,9 +227,9 @@ impl Connected {
             self.deferrals -= 1;
             self.defer(cx, &mut state);
         }
-        state.transmit(now, &mut aside.woken);
-        if let Err(violation) = &received {
-            state.machine.violated(self.id, violation);
+        match &received {
+            Ok(()) => state.transmit(now, &mut aside.woken),
+            Err(violation) => state.machine.violated(self.id, violation),
         }
         let is_finished = state.machine.is_finished(self.id);
         drop(state);

@@ -131,6 +131,12 @@ impl Driver {
     fn poll_attempt(&mut self, cx: &mut Context<'_>) -> bool {
         if self.attempt.is_none() {
             let mut state = self.shared.lock();
+            if let Some(id) = state.machine.surplus() {
+                drop(state);
+                let error = "the connection was given up for another: nobody waits for its calls";
+                self.lost(self.index(id), &Ended::from(Error::unavailable(error)));
+                return true;
+            }
             if !state.machine.wants_connection() {
                 return false;
             }
@@ -183,6 +189,7 @@ impl Driver {
         let woken = &mut self.aside.woken;
         let mut state = self.shared.lock();
         let was_active = state.machine.active() == Some(id);
+        let is_orderly = state.machine.is_finished(id);
         let written = connected.written(&mut state);
         let remains =
             state.machine.lost(id, &ended.error, written, ended.outlook, now, |waiter, error| {
@@ -192,7 +199,10 @@ impl Driver {
         drop(state);
         drop((remains, link, connected));
         self.aside.settle();
-        self.note_failure(&ended.error);
+        // That a connection which went away is closed behind its last answer is no failure.
+        if was_active || !is_orderly {
+            self.note_failure(&ended.error);
+        }
     }
 
     fn note_failure(&mut self, error: &Error) {
@@ -217,6 +227,7 @@ impl Driver {
             // An answer on one may have let a call go out on another.
             for connected in &mut self.connections {
                 connected.poll_flush(cx, &self.shared, &mut self.aside);
+                connected.linger_if_broken(LINGER);
             }
             self.aside.settle();
         }
@@ -332,7 +343,7 @@ impl Driver {
             let id = connected.id();
             let mut state = self.shared.lock();
             // A socket that is closed with unread bytes, such as the server's hello, takes what was sent before with it.
-            let owes_nothing = state.machine.is_open(id) && state.machine.in_flight(id) == 0;
+            let owes_nothing = state.machine.owes_nothing(id);
             state.machine.finish_parts(id);
             let rest = state.machine.output(id).take_unsent();
             let link = std::mem::replace(&mut state.link, Link::Down);
@@ -372,7 +383,8 @@ impl Future for Driver {
             let mut has_changed = this.poll_attempt(cx);
             has_changed |= this.poll_connections(cx);
             has_changed |= this.poll_timer(cx);
-            if !has_changed {
+            // What was read may have asked for another connection.
+            if !has_changed && !this.shared.lock().machine.wants_connection() {
                 break;
             }
         }

@@ -9,6 +9,7 @@
 //! bytes that go first. A connection that goes away is written to by the task alone.
 
 use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{Mutex, MutexGuard, PoisonError},
     task::Waker,
     time::{Duration, Instant},
@@ -191,7 +192,7 @@ impl Shared {
 
     /// Hands a call in, and sends it if it is its turn. The answer to it wakes `waker`.
     ///
-    /// The call ends `timeout` from now, if there is one, or when the call that made it does.
+    /// `waker` is not kept for a one-way call that waits for its turn: [`poll`](Self::poll) it. The call ends `timeout` from now, if there is one, or when the call that made it does.
     ///
     /// # Errors
     ///
@@ -203,7 +204,9 @@ impl Shared {
         inherited: Option<Instant>,
         waker: Waker,
     ) -> Result<Option<CallRef>, Error> {
-        let waiter = Waiter { waker: Some(waker), ..Waiter::default() };
+        // A one-way call is mostly over at once: then nobody need be woken.
+        let waker = (!outgoing.oneway).then_some(waker);
+        let waiter = Waiter { waker, ..Waiter::default() };
         let now = tokio::time::Instant::now().into_std();
         let mut guard = self.lock();
         let state = &mut *guard;
@@ -241,9 +244,7 @@ impl Shared {
         if wakes_task {
             self.wake();
         }
-        for waker in woken {
-            waker.wake();
-        }
+        wake_all(woken);
         match settled {
             None => Ok(Some(call)),
             Some((outcome, _remains)) => outcome.map(|_| None),
@@ -279,6 +280,7 @@ impl Shared {
                         }
                         if let Some((chunk, cost)) = stream.inbox.take() {
                             state.machine.took(call, cost);
+                            state.write_directly();
                             let wakes_task = state.wakes_task();
                             drop(guard);
                             if wakes_task {
@@ -348,10 +350,28 @@ impl Shared {
         guard.write_directly();
         let wakes_task = guard.wakes_task();
         drop(guard);
-        drop(remains);
         if wakes_task {
             self.wake();
         }
+        drop(remains);
+    }
+}
+
+/// Wakes them all, also where one panics.
+fn wake_all(wakers: Vec<Waker>) {
+    struct Rest(std::vec::IntoIter<Waker>);
+
+    impl Drop for Rest {
+        fn drop(&mut self) {
+            for waker in self.0.by_ref() {
+                let _ = catch_unwind(AssertUnwindSafe(|| waker.wake()));
+            }
+        }
+    }
+
+    let mut rest = Rest(wakers.into_iter());
+    for waker in rest.0.by_ref() {
+        waker.wake();
     }
 }
 

@@ -4,7 +4,7 @@
 //! A [`WriteBuffer`] implements [`Buf`], so that a driver hands all of it to one vectored write. Its owner bounds
 //! it: nothing more is appended above [`WRITE_HIGH_WATER`](crate::limits::WRITE_HIGH_WATER).
 
-use std::{cell::RefCell, collections::VecDeque, io::IoSlice};
+use std::{cell::RefCell, collections::VecDeque, io::IoSlice, thread::LocalKey};
 
 use bytes::{Buf, Bytes, BytesMut};
 
@@ -217,9 +217,27 @@ thread_local! {
     static READ_BUFFERS: RefCell<Vec<BytesMut>> = const { RefCell::new(Vec::new()) };
 }
 
+/// A thread's buffers of one kind.
+type Pool<B> = LocalKey<RefCell<Vec<B>>>;
+
+/// A buffer out of a pool. A thread that ends has none: a call may be dropped by one of its other destructors.
+fn pooled<B>(from: &'static Pool<B>) -> Option<B> {
+    from.try_with(|pool| pool.borrow_mut().pop()).ok().flatten()
+}
+
+fn pool<B>(to: &'static Pool<B>, buffer: B, most: usize) {
+    // Where the thread ends, the buffer is dropped.
+    let _ = to.try_with(|pool| {
+        let mut pool = pool.borrow_mut();
+        if pool.len() < most {
+            pool.push(buffer);
+        }
+    });
+}
+
 /// A buffer for the arguments of one call, out of this thread's pool.
 pub fn take_buffer() -> Vec<u8> {
-    BUFFERS.with_borrow_mut(Vec::pop).unwrap_or_default()
+    pooled(&BUFFERS).unwrap_or_default()
 }
 
 /// Gives a call's buffer back, cleared; the pool keeps up to 64 of up to 4 KiB.
@@ -228,15 +246,11 @@ pub fn give_buffer(mut buffer: Vec<u8>) {
         return;
     }
     buffer.clear();
-    BUFFERS.with_borrow_mut(|pool| {
-        if pool.len() < POOLED_BUFFERS {
-            pool.push(buffer);
-        }
-    });
+    pool(&BUFFERS, buffer, POOLED_BUFFERS);
 }
 
 fn take_io_buffer() -> Vec<u8> {
-    WRITE_BUFFERS.with_borrow_mut(Vec::pop).unwrap_or_else(|| Vec::with_capacity(IO_BUFFER))
+    pooled(&WRITE_BUFFERS).unwrap_or_else(|| Vec::with_capacity(IO_BUFFER))
 }
 
 fn give_io_buffer(mut buffer: Vec<u8>) {
@@ -244,16 +258,12 @@ fn give_io_buffer(mut buffer: Vec<u8>) {
         return;
     }
     buffer.clear();
-    WRITE_BUFFERS.with_borrow_mut(|pool| {
-        if pool.len() < POOLED_IO_BUFFERS {
-            pool.push(buffer);
-        }
-    });
+    pool(&WRITE_BUFFERS, buffer, POOLED_IO_BUFFERS);
 }
 
 /// A buffer to read into, out of this thread's pool.
 pub fn take_read_buffer() -> BytesMut {
-    READ_BUFFERS.with_borrow_mut(Vec::pop).unwrap_or_else(|| BytesMut::with_capacity(IO_BUFFER))
+    pooled(&READ_BUFFERS).unwrap_or_else(|| BytesMut::with_capacity(IO_BUFFER))
 }
 
 /// Gives an empty read buffer back.
@@ -263,11 +273,7 @@ pub fn give_read_buffer(mut buffer: BytesMut) {
     if !buffer.try_reclaim(IO_BUFFER) || buffer.capacity() > MAX_POOLED_IO_BUFFER {
         return;
     }
-    READ_BUFFERS.with_borrow_mut(|pool| {
-        if pool.len() < POOLED_IO_BUFFERS {
-            pool.push(buffer);
-        }
-    });
+    pool(&READ_BUFFERS, buffer, POOLED_IO_BUFFERS);
 }
 #[cfg(test)]
 mod tests;

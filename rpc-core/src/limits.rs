@@ -88,6 +88,9 @@ pub const RECONNECT_BACKOFF: Backoff =
 pub const RETRY_BACKOFF: Backoff =
     Backoff::preset(Duration::from_millis(10), 2.0, Duration::from_secs(1));
 
+/// The longest that a server can keep a channel from connecting again: 60 s. What it asks for beyond that is not obeyed.
+pub const LONGEST_PUSH_BACK: Duration = Duration::from_secs(60);
+
 /// How often a call may be sent in all, where it may be repeated: 4 times. Setter: `max_attempts`.
 pub const MAX_ATTEMPTS: u32 = 4;
 

@@ -348,6 +348,13 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<'_, T> {
         let deadline = incoming.deadline();
         let route = self.shared.router.route(number);
         let is_streaming = route.is_streaming();
+        if is_streaming && key.is_notification() {
+            // Items need the id of a request.
+            let error = Error::invalid_argument("a method that streams cannot be called one-way");
+            trace::refused(Some(incoming.method()), self.surroundings.peer(), &error);
+            self.codec.recycle(incoming.into_body());
+            return;
+        }
         let slot = self.handlers.free_slot(number);
         if is_streaming {
             self.machine.pending(key, slot, deadline);

@@ -120,6 +120,8 @@ pub(super) struct Calls<W> {
     live: usize,
     head: u32,
     tail: u32,
+    /// The slot that was put into the queue again last.
+    requeued: u32,
     /// Where the generations begin after the slab was emptied.
     generation: u32,
     /// How many calls were made.
@@ -134,6 +136,7 @@ impl<W: Default> Calls<W> {
             live: 0,
             head: NOWHERE,
             tail: NOWHERE,
+            requeued: NOWHERE,
             generation: 0,
             made: 0,
         }
@@ -258,13 +261,26 @@ impl<W: Default> Calls<W> {
     /// Puts a call into the queue again, at its place in the order in which the calls were made.
     pub(super) fn requeue(&mut self, slot: u32) {
         let sequence = self.entries[slot as usize].sequence;
-        let (mut previous, mut next) = (NOWHERE, self.head);
-        // Bounded by the calls that were made before it and are queued.
+        // Calls come back in the order in which they were made, or against it: the place of one is beside that of the last.
+        let last = self.entries.get(self.requeued as usize);
+        let is_there = last.is_some_and(|entry| entry.stage == Stage::Queued);
+        let mut next = if is_there { self.requeued } else { self.head };
         while let Some(entry) = self.entries.get(next as usize)
             && entry.sequence < sequence
         {
-            (previous, next) = (next, entry.next);
+            next = entry.next;
         }
+        let before = |next: u32| match self.entries.get(next as usize) {
+            Some(entry) => entry.previous,
+            None => self.tail,
+        };
+        let mut previous = before(next);
+        while let Some(entry) = self.entries.get(previous as usize)
+            && entry.sequence > sequence
+        {
+            (previous, next) = (entry.previous, previous);
+        }
+        self.requeued = slot;
         let entry = &mut self.entries[slot as usize];
         entry.stage = Stage::Queued;
         entry.previous = previous;
@@ -289,6 +305,13 @@ impl<W: Default> Calls<W> {
             .collect();
         slots.sort_unstable_by_key(|(sequence, _)| Reverse(*sequence));
         slots.into_iter().map(|(_, slot)| slot).collect()
+    }
+
+    /// Notes that nobody waits for an outstanding call any more, and returns what it held: it will not be sent again.
+    pub(super) fn cancelled(&mut self, slot: u32) -> (Outgoing, W) {
+        let entry = &mut self.entries[slot as usize];
+        entry.stage = Stage::Cancelled;
+        (std::mem::take(&mut entry.outgoing), std::mem::take(&mut entry.waiter))
     }
 
     /// Makes a slot free, and returns what it held, to be dropped where the caller likes.

@@ -62,6 +62,14 @@ pub(super) struct Link {
     pub(super) peer: Hello,
     /// Calls that were sent and not answered.
     pub(super) in_flight: u32,
+    /// Those of them for whose answers nobody waits.
+    pub(super) unwanted: u32,
+    /// Whether it carried one-way calls.
+    pub(super) has_notified: bool,
+    /// Whether it carried others.
+    pub(super) has_requested: bool,
+    /// Whether the server has gone away before.
+    pub(super) has_left: bool,
     /// Calls, one-way ones included, that this connection carried.
     pub(super) carried: u64,
     /// Whether an answer has come.
@@ -85,7 +93,7 @@ pub(super) struct Link {
 
 impl Link {
     /// A new connection: preface and hello are written, and calls may follow (PROTOCOL 1.6).
-    fn new(config: &Config, now: Instant) -> Self {
+    fn new(config: &Config, until: Instant, now: Instant) -> Self {
         let mut output = WriteBuffer::new();
         output.raw(&preface(VERSION.0, VERSION.1));
         let hello = Hello {
@@ -98,9 +106,13 @@ impl Link {
         };
         output.message(|out| message::write_hello(out, &hello));
         Self {
-            state: State::Hello { until: now + config.connect_timeout },
+            state: State::Hello { until },
             peer: Hello { max_calls: ASSUMED_CALLS, ..Hello::default() },
             in_flight: 0,
+            unwanted: 0,
+            has_notified: false,
+            has_requested: false,
+            has_left: false,
             carried: 0,
             has_answered: false,
             output,
@@ -132,13 +144,17 @@ impl Link {
 
     /// Whether the server goes away and owes nothing more.
     pub(super) fn is_finished(&self) -> bool {
-        let leaves = matches!(self.state, State::Draining { .. } | State::Refused { .. });
-        leaves && self.in_flight == 0
+        self.is_leaving() && self.in_flight == 0
     }
 
-    /// Whether it carried calls of which none was answered.
-    pub(super) fn is_fruitless(&self) -> bool {
-        self.carried > 0 && !self.has_answered
+    /// Whether the server goes away.
+    pub(super) fn is_leaving(&self) -> bool {
+        matches!(self.state, State::Draining { .. } | State::Refused { .. })
+    }
+
+    /// Whether it served nobody: it carried calls of which none was answered, or none at all although some waited for their turn.
+    pub(super) fn is_fruitless(&self, has_queued: bool) -> bool {
+        (self.has_requested && !self.has_answered) || (self.carried == 0 && has_queued)
     }
 
     /// Bytes have arrived.
@@ -225,10 +241,10 @@ impl Links {
         self.places.len() < MAX_LINKS || self.places.iter().any(Option::is_none)
     }
 
-    /// Adds a connection, which takes the new calls.
-    pub(super) fn connect(&mut self, config: &Config, now: Instant) -> LinkId {
+    /// Adds a connection, which takes the new calls. The server is to introduce itself `until` then.
+    pub(super) fn connect(&mut self, config: &Config, until: Instant, now: Instant) -> LinkId {
         debug_assert!(self.active.is_none(), "one connection takes new calls");
-        let link = Some(Link::new(config, now));
+        let link = Some(Link::new(config, until, now));
         let index = match self.places.iter().position(Option::is_none) {
             Some(index) => {
                 self.places[index] = link;

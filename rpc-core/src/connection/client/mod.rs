@@ -130,13 +130,13 @@ impl<W: Default> Channel<W> {
     /// The caller has taken its outcome, and the driver has emptied the waiter. What is left of the call is to be dropped outside
     /// of any lock.
     ///
-    /// A call that expired is answered later, and its slot free only then.
+    /// A call that expired is answered later, and its slot free only then; what it was to send is not kept so long.
     pub fn release(&mut self, call: CallRef) -> Option<Outgoing> {
         let entry = self.calls.held(call);
         match entry.stage {
             Stage::Expired => {
                 entry.stage = Stage::Cancelled;
-                None
+                Some(std::mem::take(&mut entry.outgoing))
             }
             Stage::Settled => self.calls.free_settled(call.slot),
             Stage::Free | Stage::Queued | Stage::Sent | Stage::Paused | Stage::Cancelled => None,
@@ -156,13 +156,9 @@ impl<W: Default> Channel<W> {
                 if !self.write_cancel(call.slot) {
                     return Some(self.calls.free(call.slot));
                 }
-                self.calls.held(call).stage = Stage::Cancelled;
-                None
+                Some(self.calls.cancelled(call.slot))
             }
-            Stage::Expired => {
-                entry.stage = Stage::Cancelled;
-                None
-            }
+            Stage::Expired => Some(self.calls.cancelled(call.slot)),
             Stage::Paused | Stage::Settled => Some(self.calls.free(call.slot)),
             Stage::Free | Stage::Cancelled => None,
         }
@@ -176,6 +172,7 @@ impl<W: Default> Channel<W> {
         let link = self.links.get_mut(entry.link);
         link.abandon(id);
         if is_owed {
+            link.unwanted += 1;
             link.output.message(|out| message::write_cancel(out, id));
         } else {
             link.in_flight -= 1;
@@ -208,6 +205,24 @@ impl<W: Default> Channel<W> {
     /// Whether the server on this connection goes away and owes nothing more: it can be closed.
     pub fn is_finished(&self, link: LinkId) -> bool {
         self.links.get(link).is_finished()
+    }
+
+    /// A connection that goes away, where another one is wanted and has no place, and nobody waits for what this one still owes: its server
+    /// need not end its calls ever, and would keep the channel from being served.
+    pub fn surplus(&self) -> Option<LinkId> {
+        if self.links.has_room() || !self.lacks_connection() {
+            return None;
+        }
+        self.links
+            .iter()
+            .find(|(_, link)| link.is_leaving() && link.in_flight == link.unwanted)
+            .map(|(id, _)| id)
+    }
+
+    /// Whether the connection can be closed without a farewell: nothing is awaited here, and nothing was sent that was not answered.
+    pub fn owes_nothing(&self, link: LinkId) -> bool {
+        let link = self.links.get(link);
+        link.is_open() && link.in_flight == 0 && !link.has_notified
     }
 
     /// The calls that were sent on this connection and not answered.

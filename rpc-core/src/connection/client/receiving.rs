@@ -75,7 +75,10 @@ impl<W: Default> Channel<W> {
                 Ok(Event::None)
             }
             Message::GoAway { accepted, error } => {
-                Ok(self.goes_away(from, accepted, error, body, now))
+                if link.has_left {
+                    link.allow(now)?;
+                }
+                self.goes_away(from, accepted, error, body, now)
             }
             Message::Item { id, error, payload } => self.item(from, id, error, payload, body),
             Message::Begin { id } => self.begun(from, id),
@@ -137,10 +140,13 @@ impl<W: Default> Channel<W> {
         error: Option<Span>,
         body: &Body,
         now: Instant,
-    ) -> Event<'_, W> {
-        let reason = error.and_then(|span| message::read_error(slice(body, &span)).ok());
+    ) -> Result<Event<'_, W>, Violation> {
+        let reason = error
+            .map(|span| message::read_error(slice(body, &span)))
+            .transpose()
+            .map_err(|malformed| Violation::Malformed { part: "the error", malformed })?;
         self.leaves(from, accepted, reason.as_ref(), now);
-        Event::GoAway(reason)
+        Ok(Event::GoAway(reason))
     }
 
     /// An outstanding call was answered with the payload in `body`.
@@ -220,6 +226,8 @@ impl<W: Default> Channel<W> {
 
     /// An answer came for a call that expired or was cancelled.
     fn unwanted(&mut self, slot: u32, stage: Stage) -> Event<'_, W> {
+        let link = self.calls.entry(slot).link;
+        self.links.get_mut(link).unwanted -= 1;
         if stage == Stage::Cancelled {
             let (outgoing, waiter) = self.calls.free(slot);
             return Event::Gone(outgoing, waiter);

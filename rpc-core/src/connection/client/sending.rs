@@ -83,6 +83,8 @@ impl<W: Default> Channel<W> {
         entry.early = early;
         entry.stage = if id.is_some() { Stage::Sent } else { Stage::Settled };
         self.calls.unlink(slot);
+        link.has_requested |= id.is_some();
+        link.has_notified |= id.is_none();
         if id.is_some() {
             link.in_flight += 1;
             if takes {

@@ -212,9 +212,12 @@ impl Connection {
             }
             Message::Pong => self.open_since(now).answered(now).map(|()| Event::None),
             Message::Ignored => self.open_since(now).allow(now).map(|()| Event::None),
-            Message::GoAway { error, .. } => Ok(Event::GoAway(
-                error.and_then(|span| message::read_error(slice(body, &span)).ok()),
-            )),
+            Message::GoAway { error, .. } => {
+                self.open_since(now).allow(now)?;
+                let reason = error.map(|span| message::read_error(slice(body, &span))).transpose();
+                let malformed = |malformed| Violation::Malformed { part: "the error", malformed };
+                reason.map(Event::GoAway).map_err(malformed)
+            }
             Message::Hello(_) => Err(Violation::SecondHello),
             Message::Received { bytes } => self.bulk.received(bytes).map(|()| Event::None),
             Message::Response { .. } | Message::Begin { .. } | Message::Lost { .. } => {
