@@ -414,9 +414,13 @@ impl Answer {
         }
     }
 
-    /// Takes it apart: the record, for the next call, and the frame, for the next read.
+    /// Takes it apart: the record, for the next call, and the frame, for the next read. What it answered with is dropped.
     pub fn recycle(mut self) -> (Blank, Body) {
         self.0.context.finish();
+        // What was sent is not kept for the slot's next call, which may never come.
+        let structs = self.0.output.structs();
+        self.0.output.reset(structs);
+        self.0.error = None;
         self.0.outlet = None;
         self.0.inbox = None;
         let payload = std::mem::take(&mut self.0.context.payload);

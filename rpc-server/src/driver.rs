@@ -37,7 +37,7 @@ use tokio_util::{
 
 use crate::{
     end::End,
-    handlers::{Ended, Handlers},
+    handlers::{Ended, Handlers, recycled},
     shared::Shared,
     slice::Slice,
     timer::Timer,
@@ -92,7 +92,12 @@ async fn serve_peer(
         ),
         codec: FrameCodec::new(shared.config.max_message_size),
         input: BytesMut::new(),
-        handlers: Handlers::new(&shared.router, Arc::clone(surroundings), Arc::clone(&wakes)),
+        handlers: Handlers::new(
+            &shared.router,
+            Arc::clone(&shared.permits),
+            Arc::clone(surroundings),
+            Arc::clone(&wakes),
+        ),
         surroundings,
         refusal,
         shared: &shared,
@@ -147,6 +152,7 @@ enum Input {
 impl<T: AsyncRead + AsyncWrite + Unpin> Driver<'_, T> {
     fn turn(&mut self, cx: &mut Context<'_>) -> Poll<End> {
         let mut slice = Slice::begin(Instant::now(), self.suspicion);
+        let mut has_read_all = false;
         loop {
             let handlers_over = self.poll_handlers(&mut slice);
             let input = match self.poll_input(cx, &mut slice) {
@@ -184,11 +190,15 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<'_, T> {
                 Input::Empty if self.handlers.has_listed() && !self.is_above_high_water() => {}
                 // What was below the mark again after the flush may be read on.
                 Input::HighWater if !self.is_above_high_water() => {}
-                Input::HighWater | Input::Empty => break,
+                Input::Empty => {
+                    has_read_all = true;
+                    break;
+                }
+                Input::HighWater => break,
             }
         }
         self.suspicion = slice.suspicion();
-        self.poll_timer(cx, slice.now())
+        self.poll_timer(cx, slice.now(), has_read_all)
     }
 
     /// Whether so much is unsent that nothing is read, and no handler polled.
@@ -290,7 +300,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<'_, T> {
             Poll::Ready(Ok(0)) => Ok(Input::Closed),
             Poll::Ready(Ok(_)) => {
                 self.machine.heard(slice.now().into_std());
-                Ok(Input::Read)
+                // A large message may be read for long without a frame.
+                Ok(if self.is_over(slice) { Input::SliceOver } else { Input::Read })
             }
             Poll::Ready(Err(_)) => Err(End::Transport),
             Poll::Pending => {
@@ -379,11 +390,12 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<'_, T> {
         match ended {
             Ended::Answer(mut answer) => {
                 let outcome = answer.outcome().err().map_or(Outcome::Ok, Outcome::from);
-                self.handlers.note(slot, outcome);
-                self.answer(key, answer.outcome(), was_pending);
-                let (record, body) = answer.recycle();
-                self.codec.recycle(body);
-                blank = Some(record);
+                let instead = self.answer(key, answer.outcome(), was_pending);
+                self.handlers.note(slot, instead.as_ref().map_or(outcome, Outcome::from));
+                if let Some((record, body)) = recycled(answer) {
+                    self.codec.recycle(body);
+                    blank = Some(record);
+                }
             }
             Ended::Panic(error) => {
                 self.handlers.note(slot, Outcome::from(&error));
@@ -393,16 +405,17 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<'_, T> {
         self.handlers.recycle(slot, blank);
     }
 
+    /// Answers a call; with what instead, where the answer was too large.
     fn answer(
         &mut self,
         key: CallKey,
         outcome: Result<&mut rpc_core::value::Encoder, &Error>,
         was_pending: bool,
-    ) {
+    ) -> Option<Error> {
         if was_pending {
-            self.machine.finish(key, outcome);
+            self.machine.finish(key, outcome)
         } else {
-            self.machine.answer(key, outcome);
+            self.machine.answer(key, outcome)
         }
     }
 
@@ -420,12 +433,17 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<'_, T> {
     }
 
     /// Ends what is due, and sets the timer for what is due next.
-    fn poll_timer(&mut self, cx: &mut Context<'_>, mut now: Instant) -> Poll<End> {
+    fn poll_timer(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut now: Instant,
+        has_read_all: bool,
+    ) -> Poll<End> {
         loop {
             if self.handshake.is_some_and(|deadline| deadline <= now) {
                 return Poll::Ready(End::Handshake);
             }
-            if self.is_above_high_water() {
+            if !has_read_all || self.is_above_high_water() {
                 // It is this end that does not read: the client may have said that it is there.
                 self.machine.heard(now.into_std());
             }

@@ -16,7 +16,7 @@ use std::{
 
 use rpc_core::{
     Answer, Error, Outcome, Request, Session, Surroundings,
-    connection::server::CallKey,
+    connection::server::{CallKey, Permits},
     current,
     current::Inherited,
     description::Run,
@@ -80,6 +80,7 @@ pub(crate) enum Ended {
 /// The handlers of one connection.
 pub(crate) struct Handlers<'a> {
     router: &'a Router,
+    permits: Arc<Permits>,
     surroundings: Arc<Surroundings>,
     wakes: Arc<Wakes>,
     methods: Vec<Option<Method<'a>>>,
@@ -95,11 +96,13 @@ pub(crate) struct Handlers<'a> {
 impl<'a> Handlers<'a> {
     pub(crate) fn new(
         router: &'a Router,
+        permits: Arc<Permits>,
         surroundings: Arc<Surroundings>,
         wakes: Arc<Wakes>,
     ) -> Self {
         Self {
             router,
+            permits,
             surroundings,
             wakes,
             methods: Vec::new(),
@@ -283,10 +286,13 @@ impl<'a> Handlers<'a> {
 
     /// Frees all slots, if nothing runs in them.
     pub(crate) fn free_slots(&mut self) {
-        if self.slots.iter().all(|slot| matches!(slot.occupant, Occupant::None)) {
+        if !self.has_listed()
+            && self.slots.iter().all(|slot| matches!(slot.occupant, Occupant::None))
+        {
             self.methods = Vec::new();
             self.slots = Vec::new();
             self.woken = Vec::new();
+            self.polled = 0;
             self.wakes.shrink();
         }
     }
@@ -300,8 +306,10 @@ impl<'a> Handlers<'a> {
         let method = self.methods[index].get_or_insert_with(|| {
             let route = self.router.route(number);
             let session = match route.run {
-                Run::Spawn => Box::new(Tasks::new(&route.dispatcher, Pool::Workers)),
-                Run::Blocking => Box::new(Tasks::new(&route.dispatcher, Pool::Blocking)),
+                Run::Spawn => Box::new(Tasks::new(&route.dispatcher, Pool::Workers, &self.permits)),
+                Run::Blocking => {
+                    Box::new(Tasks::new(&route.dispatcher, Pool::Blocking, &self.permits))
+                }
                 _ => route.dispatcher.session(route.method),
             };
             Method { session, free: Vec::new(), places: 0 }
@@ -373,6 +381,11 @@ fn guarded(
             Poll::Ready(Ended::Panic(Error::internal("the handler panicked")))
         }
     }
+}
+
+/// Takes a call's record and frame back. What it answered with is dropped, and that is the user's: where it panics, nothing comes back.
+pub(crate) fn recycled(answer: Answer) -> Option<(Blank, Body)> {
+    catch_unwind(AssertUnwindSafe(|| answer.recycle())).map_err(discard).ok()
 }
 
 /// Clears a place; whether it is empty now.

@@ -182,8 +182,8 @@ impl Server {
         self
     }
 
-    /// Sets how long a connection may be without a call before it is closed, in order; without end by default. Its client makes
-    /// another one when it needs one.
+    /// Sets how long a connection may be without a call before it is closed, in order, within twice this time; without end by default. Its
+    /// client makes another one when it needs one.
     pub fn idle_timeout(mut self, timeout: Duration) -> Self {
         self.config.idle_timeout = timeout;
         self
@@ -192,7 +192,7 @@ impl Server {
     /// Sets how old a connection may become, give or take a tenth, before it is closed in order: its client makes another one, and
     /// so spreads over servers that were added; without end by default. Its calls may take as long as [`drain_timeout`](Self::drain_timeout) says.
     pub fn max_connection_age(mut self, age: Duration) -> Self {
-        self.bounds.max_age = Some(age);
+        self.bounds.max_age = Some(age.min(limits::MAX_TIMEOUT));
         self
     }
 
@@ -202,7 +202,7 @@ impl Server {
         self
     }
 
-    /// Sets how many connections one address may have; without a limit of its own by default, because many clients may stand
+    /// Sets how many connections one address may have, or, of IPv6, one network of 64 bits, which is what a site or a customer has; without a limit of its own by default, because many clients may stand
     /// behind one address. At least 1. Further ones are told so and closed; clients of this project try again a little later. Unix sockets
     /// have no address.
     pub fn max_connections_per_address(mut self, connections: usize) -> Self {

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::{
     Connection, Pending,
-    interface::{CallKey, Event, answer_too_large},
+    interface::{CallKey, Event, answer_too_large, without_details},
 };
 use crate::{Error, message, payload::Span, value::Encoder};
 
@@ -23,7 +23,7 @@ impl Connection {
         let key = CallKey::of_request(id);
         match self.calls.remove(&key) {
             Some(Pending { handle, .. }) => {
-                self.permits.give();
+                self.call_ended();
                 self.end_streams(key);
                 self.abandon(id);
                 self.write_failure(id, &error());
@@ -47,23 +47,26 @@ impl Connection {
     }
 
     /// Answers a call whose handler ended at its first poll, or that has none.
-    pub fn answer(&mut self, key: CallKey, outcome: Result<&mut Encoder, &Error>) {
-        let Some(id) = key.id() else {
-            return;
-        };
+    ///
+    /// What comes back is the error that it was answered with instead, because it is too large for the client.
+    pub fn answer(&mut self, key: CallKey, outcome: Result<&mut Encoder, &Error>) -> Option<Error> {
+        let id = key.id()?;
         match outcome {
             Ok(result) => self.write_result(id, result),
-            Err(error) => self.write_failure(id, error),
+            Err(error) => {
+                self.write_failure(id, error);
+                None
+            }
         }
     }
 
-    /// Answers a call that was pending.
-    pub fn finish(&mut self, key: CallKey, outcome: Result<&mut Encoder, &Error>) {
+    /// Answers a call that was pending; what comes back is as for [`answer`](Self::answer).
+    pub fn finish(&mut self, key: CallKey, outcome: Result<&mut Encoder, &Error>) -> Option<Error> {
         let pending = self.calls.remove(&key);
         debug_assert!(pending.is_some(), "a call is finished once");
-        self.permits.give();
+        self.call_ended();
         self.end_streams(key);
-        self.answer(key, outcome);
+        self.answer(key, outcome)
     }
 
     /// Notes that the handler of a call that was cancelled or expired could not be dropped.
@@ -76,22 +79,25 @@ impl Connection {
     pub fn leftover_ended(&mut self) {
         debug_assert!(self.leftovers > 0, "a leftover ends once");
         self.leftovers -= 1;
-        self.permits.give();
+        self.call_ended();
     }
 
-    fn write_result(&mut self, id: u32, result: &mut Encoder) {
+    fn write_result(&mut self, id: u32, result: &mut Encoder) -> Option<Error> {
         // The head of a response takes at most 8 bytes.
         let size = result.len() + 8;
         if size > self.peer.max_message_size {
             let error = answer_too_large(size, self.peer.max_message_size);
-            return self.write_failure(id, &error);
+            self.write_failure(id, &error);
+            return Some(error);
         }
         self.frame(id, 0, |out| message::write_result(out, id), result);
+        None
     }
 
     fn write_failure(&mut self, id: u32, error: &Error) {
-        if error.details().is_some_and(|details| details.len() > self.peer.max_message_size / 2) {
-            let error = Error::new(error.kind(), error.message().to_owned());
+        let limit = self.peer.max_message_size / 2;
+        if let Some(details) = error.details().filter(|details| details.len() > limit) {
+            let error = without_details(error, details.len(), self.peer.max_message_size);
             return self.bulk_or_output(id, |out| message::write_failure(out, id, &error));
         }
         self.bulk_or_output(id, |out| message::write_failure(out, id, error));

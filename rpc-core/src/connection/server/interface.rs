@@ -216,3 +216,16 @@ pub(super) fn answer_too_large(size: usize, limit: usize) -> Error {
         "the answer has {size} bytes, more than the {limit} that the client accepts; raise it with `max_message_size` on the channel's builder"
     ))
 }
+
+/// An error whose details are too large for the client.
+pub(super) fn without_details(error: &Error, size: usize, limit: usize) -> Error {
+    let message = format!(
+        "{} (its details have {size} bytes, too many for the {limit} that the client accepts; raise it with `max_message_size` on the channel's builder)",
+        error.message()
+    );
+    let stripped = Error::new(error.kind(), message).not_started(error.is_not_started());
+    match error.retry_after() {
+        Some(after) => stripped.with_retry_after(after),
+        None => stripped,
+    }
+}

@@ -29,7 +29,7 @@ use rustc_hash::FxHashMap;
 
 pub use self::{
     interface::{CallKey, Config, Event, Overdue, Retirement, Shape},
-    permits::Permits,
+    permits::{Outliving, Permits},
 };
 use self::{
     interface::{request_too_large, shutting_down, too_many_calls, too_many_calls_in_all},
@@ -77,6 +77,8 @@ pub struct Connection {
     calls: FxHashMap<CallKey, Pending>,
     /// Handlers that run on although their calls were answered; they count as in flight.
     leftovers: usize,
+    /// Whether a call has ended since it was looked for.
+    has_ended: bool,
     /// One permit for each of both.
     permits: Held,
     /// At or before the earliest deadline: a call that ends does not move it.
@@ -115,6 +117,7 @@ impl Connection {
             peer: Hello::default(),
             calls: FxHashMap::default(),
             leftovers: 0,
+            has_ended: false,
             permits: Held::new(permits),
             timer: None,
             accepted: 0,
@@ -240,8 +243,12 @@ impl Connection {
 
     /// What ends the open connection.
     fn open_since(&mut self, now: Instant) -> &mut Lifetime {
-        let (config, retirement) = (&self.config, &mut self.retirement);
-        self.lifetime.get_or_insert_with(|| Lifetime::new(config, retirement.take(), now))
+        let Self { config, retirement, peer, .. } = self;
+        self.lifetime.get_or_insert_with(|| {
+            // The client ends connections on which it is asked more often than it likes (PROTOCOL 8.2).
+            let idle = config.keepalive_idle.max(peer.ping_interval);
+            Lifetime::new(config, idle, retirement.take(), now)
+        })
     }
 
     /// Bytes have come from the client; or none could, because this end does not read.
@@ -249,6 +256,12 @@ impl Connection {
         if let Some(lifetime) = &mut self.lifetime {
             lifetime.heard(now);
         }
+    }
+
+    /// A call that was pending is over.
+    fn call_ended(&mut self) {
+        self.permits.give();
+        self.has_ended = true;
     }
 
     /// The timer fires at this time at the latest.
@@ -356,7 +369,8 @@ impl Connection {
             }
             kind::NOTIFICATION | kind::NOTIFICATION_WITH_METADATA => {
                 self.accepted += u64::from(self.state != State::Draining);
-                Ok(Event::None)
+                let limit = self.config.max_message_size;
+                Ok(self.refuse(None, None, request_too_large(size, limit)))
             }
             kind::ITEM => self.oversized_item(id.unwrap_or_default(), size),
             _ => Err(Violation::MessageTooLarge { kind, size }),
