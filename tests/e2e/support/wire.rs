@@ -59,11 +59,15 @@ impl Said {
 
 pub(crate) struct Wire {
     stream: Box<dyn Stream>,
+    /// What has come of a message that comes in parts.
+    whole: Vec<u8>,
+    /// Bytes of parts that have come.
+    received: u64,
 }
 
 impl Wire {
     pub(crate) fn new(stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) -> Self {
-        Self { stream: Box::new(stream) }
+        Self { stream: Box::new(stream), whole: Vec::new(), received: 0 }
     }
 
     /// Sends bytes as they are. That the other side has closed is learned by listening.
@@ -137,17 +141,44 @@ impl Wire {
         self.stream.read_exact(&mut bytes).await.ok().map(|_| bytes)
     }
 
-    /// What the other side says next.
+    /// What the other side says next. What comes in parts is put together, and how much has come is told.
     pub(crate) async fn hear(&mut self) -> Said {
-        let Ok(length) = self.stream.read_u32().await else {
-            return Said::Closed;
-        };
-        let mut message = vec![0; length as usize];
-        if self.stream.read_exact(&mut message).await.is_err() {
-            return Said::Closed;
+        loop {
+            let Ok(length) = self.stream.read_u32().await else {
+                return Said::Closed;
+            };
+            let mut message = vec![0; length as usize];
+            if self.stream.read_exact(&mut message).await.is_err() {
+                return Said::Closed;
+            }
+            let Some((state, part)) = part(&message) else {
+                return parse(&message).expect("the other side keeps to the protocol");
+            };
+            self.whole.extend_from_slice(part);
+            self.received += part.len() as u64;
+            let mut received = vec![0x93, 17];
+            write_uint(&mut received, self.received);
+            received.push(0xc0);
+            // The other side may have closed, or not read.
+            let length = u32::try_from(received.len()).expect("it is short");
+            let frame = [&length.to_be_bytes()[..], &received].concat();
+            let _ = self.stream.write_all(&frame).await;
+            if state == 0 {
+                let whole = std::mem::take(&mut self.whole);
+                return parse(&whole).expect("the other side keeps to the protocol");
+            }
         }
-        parse(&message).expect("the other side keeps to the protocol")
     }
+}
+
+/// The state and the bytes of a part.
+fn part(message: &[u8]) -> Option<(u64, &[u8])> {
+    let mut reader = Reader::new(message);
+    reader.array_len().ok()?;
+    if reader.unsigned().ok()? != 10 {
+        return None;
+    }
+    Some((reader.unsigned().ok()?, reader.bin().ok()?))
 }
 
 fn parse(message: &[u8]) -> Result<Said, rpc_core::msgpack::Malformed> {
