@@ -4,7 +4,7 @@
 //! parameter is there whatever becomes of the arguments.
 
 use proc_macro2::{Literal, Span, TokenStream};
-use quote::quote;
+use quote::{quote, quote_spanned};
 use syn::Ident;
 
 use super::{Scene, local};
@@ -29,13 +29,7 @@ pub(super) fn upload(taken: &Taken, scene: &Scene<'_>) -> TokenStream {
 ///
 /// It stands where the parameter's type does: who means another `Streaming` than the facade's is told so there.
 pub(super) fn variable(taken: &Taken) -> Ident {
-    at(local(&format!("argument_{}", taken.name)), taken.span)
-}
-
-/// A local variable, whose errors are reported at a place of the user's.
-fn at(mut variable: Ident, place: Span) -> Ident {
-    variable.set_span(variable.span().located_at(place));
-    variable
+    Ident::new(&format!("argument_{}", taken.name), Span::mixed_site().located_at(taken.span))
 }
 
 /// Takes the caller's stream out of the request.
@@ -65,15 +59,18 @@ pub(super) fn ending(
     scene: &Scene<'_>,
 ) -> TokenStream {
     let [request, outcome, failure] = ["request", "outcome", "failure"].map(local);
-    // What is no stream, though it is called so, is reported where it stands.
-    let stream = at(local("stream"), streams.span);
+    // What is no stream, though it is called so, is reported where it stands, and once because all of the call stands there.
+    let place = Span::mixed_site().located_at(streams.span);
+    let stream = Ident::new("stream", place);
     let begin = method.is_async().then(|| quote!(#request.begin();));
     let encode = encode(method, streams, scene);
+    let there = Ident::new("request", place);
     let sent = match streams.newest {
-        None => quote!(#request.stream(#stream, #encode).await),
+        None => quote_spanned!(place=> #there.stream(#stream, #encode).await),
         Some(count) => {
-            let count = Literal::u32_unsuffixed(count);
-            quote!(#request.stream_newest(#stream, #count, #encode).await)
+            let mut count = Literal::u32_unsuffixed(count);
+            count.set_span(place);
+            quote_spanned!(place=> #there.stream_newest(#stream, #count, #encode).await)
         }
     };
     let streaming = match &method.error {

@@ -43,7 +43,6 @@ pub trait Elsewhere {
 #[rpc::service]
 pub trait Unknown {
     fn result(&self) -> impl Stream<Item = Missing>;
-    async fn parameter(&self, jobs: Streaming<Unseen>);
 }
 
 #[rpc::service]
@@ -62,7 +61,7 @@ impl Calc for Server {
     }
 
     async fn history(&self) -> Result<impl Stream<Item = u64>, rpc::Error> {
-        Ok(stream::iter([1_i32]))
+        Ok(stream::iter([1]))
     }
 
     async fn sum(&self, _numbers: Streaming<u64>) -> u64 {
@@ -70,9 +69,8 @@ impl Calc for Server {
     }
 }
 
-fn client(calc: &CalcClient, numbers: &[u64]) {
+fn client(calc: &CalcClient) {
     let _ = calc.sum(stream::iter([1_i8]));
-    let _ = calc.sum(stream::iter(numbers.iter().copied()));
     let _ = calc.sum(stream::iter([1]));
 }
 
