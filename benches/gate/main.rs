@@ -17,7 +17,7 @@ use rpc::{
     Value,
 };
 use rpc_core::{
-    Peer, Structs,
+    Peer, Structs, Surroundings,
     buffer::{WriteBuffer, give_buffer, take_buffer},
     connection::{client, server},
     dispatch::Blank,
