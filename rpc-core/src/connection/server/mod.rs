@@ -445,7 +445,8 @@ impl Connection {
     pub fn has_parts(&self) -> bool {
         // An end that does not read cannot hear how much has been read.
         let is_reading = self.unsent() < self.config.write_high_water;
-        !self.bulk.is_empty() && !(is_reading && self.bulk.is_ahead(self.config.parts_ahead))
+        let must_wait = is_reading && self.bulk.is_ahead(self.config.parts_ahead);
+        !self.bulk.is_empty() && !must_wait
     }
 
     /// Moves the next part of a large message to the output, if there is one and it can be sent. To be called when the output has been sent.
