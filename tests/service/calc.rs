@@ -6,6 +6,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
+    task::Poll,
 };
 
 use rpc::{Context, Stream, StreamExt, Streaming, stream};
@@ -164,7 +165,11 @@ impl Calc for Server {
     }
 
     fn newest(&self, of: u64) -> impl Stream<Item = u64> {
-        stream::iter(0..of)
+        let mut guard = Some(Guard(self.end.clone()));
+        stream::iter(0..of).chain(stream::poll_fn(move |_| {
+            guard = None;
+            Poll::Ready(None)
+        }))
     }
 
     fn endless(&self) -> impl Stream<Item = u64> {

@@ -194,13 +194,17 @@ async fn a_handler_whose_caller_leaves_its_upload_is_dropped() {
 
 #[tokio::test]
 async fn a_producer_that_does_not_wait_keeps_the_newest() {
-    let mut newest = client().newest(100_000);
-    let mut seen: Vec<u64> = Vec::new();
+    let server = Server::default();
+    let mut newest = CalcClient::local(server.clone()).newest(100_000);
+    let mut seen = vec![soon(newest.next()).await.expect("there are items").expect("it is one")];
+    // Nobody takes more until the producer has no more to give.
+    soon(server.end.reached()).await;
     while let Some(item) = soon(newest.next()).await {
         seen.push(item.expect("it is an item"));
     }
     assert!(seen.is_sorted());
     assert_eq!(&seen[seen.len() - 4..], [99_996, 99_997, 99_998, 99_999]);
+    assert!(seen[..1000].iter().copied().eq(0..1000), "what finds room is not dropped");
     assert_eq!(seen.len() as u64 + newest.lost(), 100_000);
     assert!(newest.lost() > 0);
     assert_eq!(all(client().newest(4)).await, [0, 1, 2, 3]);
