@@ -123,23 +123,39 @@ impl Message {
                 }
                 Self::Response { id, error, payload: position(&reader) }
             }
+            _ => Self::parse_other(kind, elements, &mut reader)?,
+        };
+        Ok(message)
+    }
+
+    /// Reads a message that is neither a call nor a response: apart, so that those are read without a detour.
+    #[inline(never)]
+    fn parse_other(kind: u64, elements: u32, reader: &mut Reader<'_>) -> Result<Self, Violation> {
+        let expect = |wanted: u32| {
+            if elements == wanted {
+                Ok(())
+            } else {
+                Err(Violation::Elements { kind, found: elements })
+            }
+        };
+        Ok(match u8::try_from(kind).unwrap_or(u8::MAX) {
             kind::CANCEL => {
                 expect(3)?;
-                Self::Cancel { id: id(&mut reader)? }
+                Self::Cancel { id: id(reader)? }
             }
             kind::ITEM => {
                 expect(4)?;
-                let id = id(&mut reader)?;
-                let error = optional(&mut reader, "the error")?;
-                Self::Item { id, error, payload: position(&reader) }
+                let id = id(reader)?;
+                let error = optional(reader, "the error")?;
+                Self::Item { id, error, payload: position(reader) }
             }
             kind::END => {
                 expect(4)?;
-                Self::End { id: id(&mut reader)?, error: optional(&mut reader, "the error")? }
+                Self::End { id: id(reader)?, error: optional(reader, "the error")? }
             }
             kind::CREDIT => {
                 expect(4)?;
-                let id = if reader.take_nil() { None } else { Some(id(&mut reader)?) };
+                let id = if reader.take_nil() { None } else { Some(id(reader)?) };
                 Self::Credit { id, bytes: part("the credit", reader.unsigned())? }
             }
             kind::PART => {
@@ -151,7 +167,7 @@ impl Message {
                     state => return Err(Violation::PartState { state }),
                 };
                 let size = part("the part", reader.bin())?.len();
-                let end = position(&reader);
+                let end = position(reader);
                 if !reader.rest().is_empty() {
                     return Err(Violation::Part { what: "bytes behind a part" });
                 }
@@ -163,11 +179,11 @@ impl Message {
             }
             kind::BEGIN => {
                 expect(3)?;
-                Self::Begin { id: id(&mut reader)? }
+                Self::Begin { id: id(reader)? }
             }
             kind::LOST => {
                 expect(4)?;
-                let id = id(&mut reader)?;
+                let id = id(reader)?;
                 Self::Lost { id, count: part("the count", reader.unsigned())? }
             }
             kind::PING => {
@@ -182,16 +198,15 @@ impl Message {
             kind::GO_AWAY => {
                 expect(4)?;
                 let accepted = part("the count", reader.unsigned())?;
-                Self::GoAway { accepted, error: optional(&mut reader, "the error")? }
+                Self::GoAway { accepted, error: optional(reader, "the error")? }
             }
             kind::HELLO => {
                 expect(2)?;
-                Self::Hello(part("the hello", Hello::read(&mut reader))?)
+                Self::Hello(part("the hello", Hello::read(reader))?)
             }
             _ if (kind::FIRST_IGNORABLE..kind::PAST_LAST).contains(&kind) => Self::Ignored,
             _ => return Err(Violation::UnknownType { kind }),
-        };
-        Ok(message)
+        })
     }
 }
 

@@ -79,8 +79,9 @@ impl Bulk {
     }
 
     /// Whether a message of this call waits.
+    #[inline]
     pub(super) fn holds(&self, id: u32) -> bool {
-        self.queue.iter().any(|waiting| waiting.id == Some(id))
+        !self.queue.is_empty() && self.queue.iter().any(|waiting| waiting.id == Some(id))
     }
 
     /// The bytes that wait behind the message that is being sent.

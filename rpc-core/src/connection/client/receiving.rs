@@ -61,6 +61,32 @@ impl<W: Default> Channel<W> {
                     .map_err(|malformed| Violation::Malformed { part: "the error", malformed })?;
                 self.failed_call(from, id, error, now)
             }
+            other => self.receive_other(from, other, frame, now),
+        }
+    }
+
+    /// Takes a message that is no response.
+    #[inline(never)]
+    fn receive_other(
+        &mut self,
+        from: LinkId,
+        message: Message,
+        frame: &mut Frame,
+        now: Instant,
+    ) -> Result<Event<'_, W>, Violation> {
+        let Frame::Whole(body) = frame else {
+            return Ok(Event::None);
+        };
+        let link = self.links.get_mut(from);
+        match message {
+            Message::Response { id, error: None, payload } => {
+                self.answered_call(from, id, payload, body)
+            }
+            Message::Response { id, error: Some(span), .. } => {
+                let error = message::read_error(slice(body, &span))
+                    .map_err(|malformed| Violation::Malformed { part: "the error", malformed })?;
+                self.failed_call(from, id, error, now)
+            }
             Message::Ping { token } => {
                 link.allow(now)?;
                 link.pong(token, self.config.write_high_water);

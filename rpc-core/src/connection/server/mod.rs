@@ -181,6 +181,25 @@ impl Connection {
             Message::Call { id, method, metadata, payload } => {
                 self.call(id, method, metadata, payload, body, now)
             }
+            other => self.receive_other(other, frame, now),
+        }
+    }
+
+    /// Takes a message that is no call.
+    #[inline(never)]
+    fn receive_other(
+        &mut self,
+        message: Message,
+        frame: &mut Frame,
+        now: Instant,
+    ) -> Result<Event, Violation> {
+        let Frame::Whole(body) = frame else {
+            return Ok(Event::None);
+        };
+        match message {
+            Message::Call { id, method, metadata, payload } => {
+                self.call(id, method, metadata, payload, body, now)
+            }
             Message::Item { id, error, payload } => self.item(id, error, payload, body),
             Message::End { id, error } => self.end_of_items(id, error, body),
             Message::Credit { id, bytes } => self.credit(id, bytes, body.as_slice().len()),
