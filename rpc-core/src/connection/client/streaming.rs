@@ -134,8 +134,8 @@ impl<W: Default> Channel<W> {
         Room::Sent
     }
 
-    /// Gives the callers on this connection whose next item found no room, and may find some now, to `unblocked`. To be asked whenever bytes
-    /// were sent or an event says [`Room`](Event::Room).
+    /// Gives the callers on this connection whose next item found no room, and may find some now, to `unblocked`. To be asked whenever frames
+    /// were received or bytes were sent: an answer to one call may make room for others, too.
     pub fn unblock(&mut self, on: LinkId, mut unblocked: impl FnMut(&mut W)) {
         let link = self.links.get_mut(on);
         if !link.has_blocked
