@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::{
     Channel, Event,
-    calls::Stage,
+    calls::{Stage, UNSENT},
     interface::answer_too_large,
     link::{LinkId, State},
 };
@@ -237,7 +237,13 @@ impl<W: Default> Channel<W> {
     /// The slot of a call that was outstanding on this connection, and is not any more.
     fn outstanding(&mut self, from: LinkId, id: u32) -> Result<u32, Violation> {
         let slot = self.calls.outstanding(from, id).ok_or(Violation::NotOutstanding { id })?;
-        self.links.get_mut(from).in_flight -= 1;
+        let link = self.links.get_mut(from);
+        link.in_flight -= 1;
+        // What of the call was not sent is for nothing now: items, or the rest of a request that was refused for its size.
+        link.abandon(id);
+        if self.calls.entry(slot).position == UNSENT {
+            link.carried += 1;
+        }
         Ok(slot)
     }
 

@@ -6,7 +6,7 @@
 
 use super::{
     CallRef, Channel, Event,
-    calls::{Entry, Stage},
+    calls::{Entry, Stage, UNSENT},
     interface::{Room, answer_too_large, item_too_large, streams_unasked},
     link::{Link, LinkId},
 };
@@ -134,8 +134,8 @@ impl<W: Default> Channel<W> {
         Room::Sent
     }
 
-    /// Gives the callers on this connection whose next item found no room, and may find some now, to `unblocked`. To be asked whenever bytes
-    /// were sent or an event says [`Room`](Event::Room).
+    /// Gives the callers on this connection whose next item found no room, and may find some now, to `unblocked`. To be asked whenever frames
+    /// were received or bytes were sent: an answer to one call may make room for others, too.
     pub fn unblock(&mut self, on: LinkId, mut unblocked: impl FnMut(&mut W)) {
         let link = self.links.get_mut(on);
         if !link.has_blocked
@@ -223,9 +223,17 @@ impl<W: Default> Channel<W> {
         Ok(Event::LostItems { waiter, count, cost: size as u64 })
     }
 
+    /// The slot of a call about whose streams the server says something: its request has gone out whole, and was not answered.
+    fn streaming(&mut self, from: LinkId, id: u32) -> Result<u32, Violation> {
+        self.calls
+            .outstanding(from, id)
+            .filter(|slot| self.calls.entry(*slot).position != UNSENT)
+            .ok_or(Violation::NotOutstanding { id })
+    }
+
     /// Counts what has come of a stream; the slot of its call, if somebody waits for it.
     fn arrived(&mut self, from: LinkId, id: u32, size: usize) -> Result<Option<u32>, Violation> {
-        let slot = self.calls.outstanding(from, id).ok_or(Violation::NotOutstanding { id })?;
+        let slot = self.streaming(from, id)?;
         self.serves(from);
         let link = self.links.get_mut(from);
         if !link.receiving.arrived(size) {
@@ -265,11 +273,11 @@ impl<W: Default> Channel<W> {
 
     /// The method has returned its stream.
     pub(super) fn begun(&mut self, from: LinkId, id: u32) -> Result<Event<'_, W>, Violation> {
-        let slot = self.calls.outstanding(from, id).ok_or(Violation::NotOutstanding { id })?;
+        let slot = self.streaming(from, id)?;
         self.serves(from);
         let entry = self.calls.entry(slot);
         if entry.stage != Stage::Sent {
-            return Ok(Event::None);
+            return self.links.get_mut(from).straggler().map(|()| Event::None);
         }
         if entry.receives().is_none() {
             return Ok(self.unasked(slot));
@@ -290,7 +298,7 @@ impl<W: Default> Channel<W> {
 
     /// The server takes no more items.
     pub(super) fn stopped(&mut self, from: LinkId, id: u32) -> Result<Event<'_, W>, Violation> {
-        let slot = self.calls.outstanding(from, id).ok_or(Violation::NotOutstanding { id })?;
+        let slot = self.streaming(from, id)?;
         let entry = self.calls.entry(slot);
         match &mut entry.streams {
             Some(streams) if entry.stage == Stage::Sent && streams.upload != Upload::Closed => {
@@ -314,8 +322,7 @@ impl<W: Default> Channel<W> {
         let is_right = match id {
             None => link.sending.credit(bytes),
             Some(id) => {
-                let slot =
-                    self.calls.outstanding(from, id).ok_or(Violation::NotOutstanding { id })?;
+                let slot = self.streaming(from, id)?;
                 match &mut self.calls.entry(slot).streams {
                     Some(streams) => streams.sending.credit(bytes),
                     // It crossed the cancel of the call.

@@ -44,6 +44,8 @@ enum Blocked {
 /// The stream that the client sends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Upload {
+    /// There is none to take: an item would be for nothing, and its client is told so.
+    Unasked,
     /// Its items are taken.
     Open,
     /// It has ended.
@@ -122,7 +124,7 @@ impl Connection {
             sending: Sending::new(streams.peer_window),
             blocked: Blocked::No,
             receiving: Receiving::new(streams.window),
-            upload: if shape.takes { Upload::Open } else { Upload::Ended },
+            upload: if shape.takes { Upload::Open } else { Upload::Unasked },
         };
         streams.table.insert(key, stream);
     }
@@ -210,13 +212,14 @@ impl Connection {
         let (Some(id), Some(stream)) = (key.id(), self.streams.table.get_mut(&key)) else {
             return;
         };
-        let was_open = stream.upload == Upload::Open;
-        if stream.upload == Upload::Stopped {
-            return;
-        }
+        let has_ended = match stream.upload {
+            Upload::Unasked | Upload::Open => false,
+            Upload::Ended => true,
+            Upload::Stopped => return,
+        };
         stream.upload = Upload::Stopped;
         let left = stream.receiving.untaken();
-        if was_open {
+        if !has_ended {
             self.bulk_or_output(id, |out| message::write_cancel(out, id));
         }
         self.give_back(left);
@@ -294,12 +297,14 @@ impl Connection {
     fn late_item(&mut self, key: CallKey, size: usize) -> Result<Event, Violation> {
         self.streams.late(size)?;
         self.give_back(size as u64);
-        if let Some(pending) = self.calls.get(&key)
-            && !self.streams.table.contains_key(&key)
-        {
+        if let Some(pending) = self.calls.get(&key) {
             let handle = pending.handle;
-            self.streams(key, handle, Shape { takes: true });
-            self.stop_items(key);
+            if !self.streams.table.contains_key(&key) {
+                self.streams(key, handle, Shape { takes: false });
+            }
+            if self.streams.table.get(&key).is_some_and(|stream| stream.upload == Upload::Unasked) {
+                self.stop_items(key);
+            }
         }
         Ok(Event::None)
     }
