@@ -50,6 +50,13 @@ pub(crate) enum Message {
     Call { id: Option<u32>, method: Span, metadata: Option<Span>, payload: u32 },
     /// A response.
     Response { id: u32, error: Option<Span>, payload: u32 },
+    /// Anything else.
+    Control(Control),
+}
+
+/// A message that is neither a call nor a response.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Control {
     /// A cancel.
     Cancel { id: u32 },
     /// An item of a stream.
@@ -123,14 +130,16 @@ impl Message {
                 }
                 Self::Response { id, error, payload: position(&reader) }
             }
-            _ => Self::parse_other(kind, elements, &mut reader)?,
+            _ => Self::Control(Control::parse(kind, elements, &mut reader)?),
         };
         Ok(message)
     }
+}
 
-    /// Reads a message that is neither a call nor a response: apart, so that those are read without a detour.
+impl Control {
+    /// Reads the rest of it; apart, so that calls and responses are read without a detour.
     #[inline(never)]
-    fn parse_other(kind: u64, elements: u32, reader: &mut Reader<'_>) -> Result<Self, Violation> {
+    fn parse(kind: u64, elements: u32, reader: &mut Reader<'_>) -> Result<Self, Violation> {
         let expect = |wanted: u32| {
             if elements == wanted {
                 Ok(())

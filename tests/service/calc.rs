@@ -167,7 +167,7 @@ impl Calc for Server {
     fn newest(&self, of: u64) -> impl Stream<Item = u64> {
         let mut guard = Some(Guard(self.end.clone()));
         stream::iter(0..of).chain(stream::poll_fn(move |_| {
-            guard = None;
+            drop(guard.take());
             Poll::Ready(None)
         }))
     }

@@ -343,7 +343,7 @@ mod tests {
         Structs,
         frame::{Frame, FrameCodec},
         limits::MAX_MESSAGE_SIZE,
-        message::Message,
+        message::{Control, Message},
         payload::slice,
     };
 
@@ -361,7 +361,7 @@ mod tests {
         while let Some(Frame::Whole(body)) = codec.decode(&mut input).expect("right frames") {
             sizes.push(body.as_slice().len());
             match Message::parse(body.as_slice()).expect("a right message") {
-                Message::Part { state, bytes } => {
+                Message::Control(Control::Part { state, bytes }) => {
                     match assembly
                         .take(state, slice(&body, &bytes), MAX_MESSAGE_SIZE)
                         .expect("right")
