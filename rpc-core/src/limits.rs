@@ -184,7 +184,7 @@ pub const FRAGMENT: usize = 128 << 10;
 pub const PARTS_AHEAD: usize = 2 << 20;
 
 /// So many bytes of parts are read, and the peer is told: 256 KiB, or what it has left to be told of.
-pub const PARTS_TOLD: u64 = 256 << 10;
+pub const PARTS_TOLD: usize = 256 << 10;
 
 /// Bytes that the kernel holds unsent for a TCP connection before it takes no more: 256 KiB.
 ///

@@ -268,11 +268,17 @@ const TELLING: usize = 23;
 impl Assembly {
     /// What the peer is to be told: how many bytes of parts were received, if it has not heard of enough of them.
     pub(super) fn news(&mut self) -> Option<u64> {
-        let is_due = self.received - self.told >= PARTS_TOLD;
+        let is_due = self.received - self.told >= PARTS_TOLD as u64;
         is_due.then(|| {
             self.told = self.received;
             self.received
         })
+    }
+
+    /// Whether no message is under way.
+    #[cfg(test)]
+    pub(super) fn is_idle(&self) -> bool {
+        matches!(self.state, Awaits::First)
     }
 
     /// Takes one part.

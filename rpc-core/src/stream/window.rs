@@ -92,6 +92,12 @@ impl Receiving {
         })
     }
 
+    /// The bytes for which no credit was given.
+    #[cfg(test)]
+    pub(crate) fn outstanding(&self) -> u64 {
+        self.outstanding
+    }
+
     /// The bytes that have arrived and were not taken.
     pub(crate) fn untaken(&self) -> u64 {
         self.outstanding - self.taken

@@ -118,12 +118,16 @@ pub(super) fn received(example: &[u8]) {
 
     let mut client = client_at_seven();
     let too_early = client.feed(example).err();
-    assert_eq!(too_early, Some(Violation::Received { bytes: PARTS_TOLD }), "nothing was sent");
+    assert_eq!(
+        too_early,
+        Some(Violation::Received { bytes: PARTS_TOLD as u64 }),
+        "nothing was sent"
+    );
     let mut client = client_at_seven();
     client.send(large().0);
     client.written();
     client.feed(example).expect("so much was sent");
-    assert_eq!(client.feed(example).err(), Some(Violation::Received { bytes: PARTS_TOLD }));
+    assert_eq!(client.feed(example).err(), Some(Violation::Received { bytes: PARTS_TOLD as u64 }));
 }
 
 pub(super) fn item_of_a_client(example: &[u8]) {

@@ -456,3 +456,24 @@ impl Link {
         debug_assert!(was_outstanding, "what was sent is outstanding");
     }
 }
+
+#[cfg(test)]
+impl<W: Default> Channel<W> {
+    pub(in crate::connection) fn gauge(&self, on: LinkId) -> crate::connection::Gauge {
+        let link = self.links.get(on);
+        let streaming = |entry: &&Entry<W>| entry.link == on && entry.streams.is_some();
+        crate::connection::Gauge {
+            streams: self.calls.iter().map(|(_, entry)| entry).filter(streaming).count(),
+            sent: link.sending.outstanding(),
+            arrived: link.receiving.outstanding(),
+            untaken: link.receiving.untaken(),
+            is_idle: link.bulk.is_empty() && link.assembly.is_idle(),
+        }
+    }
+
+    /// The connection that carries a call which has not ended.
+    pub(in crate::connection) fn carrier(&mut self, call: CallRef) -> Option<LinkId> {
+        let entry = self.calls.held(call);
+        (entry.stage == Stage::Sent).then_some(entry.link)
+    }
+}

@@ -26,6 +26,8 @@ struct Stream {
     handle: u32,
     sending: Sending,
     blocked: Blocked,
+    /// Whether the client knows of the items that were dropped in front of the one that found no room.
+    is_gap_told: bool,
     receiving: Receiving,
     upload: Upload,
 }
@@ -123,6 +125,7 @@ impl Connection {
             handle,
             sending: Sending::new(streams.peer_window),
             blocked: Blocked::No,
+            is_gap_told: false,
             receiving: Receiving::new(streams.window),
             upload: if shape.takes { Upload::Open } else { Upload::Unasked },
         };
@@ -150,40 +153,67 @@ impl Connection {
         {
             item = Err(item_too_large(encoder.len() + message::ITEM_HEAD, limit));
         }
-        let mut notice = Vec::new();
-        if lost > 0 {
+        // Each of the two messages finds its own room, as the client counts them: together they may be more than a window admits.
+        if lost > 0 && !stream.is_gap_told {
+            let mut notice = Vec::new();
             message::write_lost(&mut notice, id, lost);
+            if !self.admit(key, notice.len()) {
+                return false;
+            }
+            self.counted(id, &notice);
         }
-        let mut failure = Vec::new();
-        let size = match &item {
-            Ok(encoder) => message::item_size(id, encoder.len()),
+        let is_sent = match item {
+            Ok(encoder) => {
+                let size = message::item_size(id, encoder.len());
+                let is_admitted = self.admit(key, size);
+                if is_admitted {
+                    self.frame(id, size, |out| message::write_item(out, id), encoder);
+                }
+                is_admitted
+            }
             Err(error) => {
-                message::write_failed_item(&mut failure, id, error);
-                failure.len()
+                let mut failure = Vec::new();
+                message::write_failed_item(&mut failure, id, &error);
+                let is_admitted = self.admit(key, failure.len());
+                if is_admitted {
+                    self.counted(id, &failure);
+                }
+                is_admitted
             }
         };
-        let cost = size + notice.len();
-        let blocked = if !stream.sending.admits(cost) {
+        if let Some(stream) = self.streams.table.get_mut(&key) {
+            stream.is_gap_told = lost > 0 && !is_sent;
+        }
+        is_sent
+    }
+
+    /// Counts a message of so many bytes in both windows, if they have room for it. If not, its stream is noted as blocked.
+    fn admit(&mut self, key: CallKey, size: usize) -> bool {
+        let Streams { table, sending, .. } = &mut self.streams;
+        let Some(stream) = table.get_mut(&key) else { return false };
+        stream.blocked = if !stream.sending.admits(size) {
             Blocked::Stream
-        } else if !self.streams.sending.admits(cost) {
+        } else if !sending.admits(size) {
             Blocked::Connection
         } else {
             Blocked::No
         };
-        stream.blocked = blocked;
-        if blocked != Blocked::No {
+        if stream.blocked != Blocked::No {
             return false;
         }
-        stream.sending.sent(cost);
-        self.streams.sending.sent(cost);
-        if lost > 0 {
-            self.bulk_or_output(id, |out| out.extend_from_slice(&notice));
-        }
-        match item {
-            Ok(encoder) => self.frame(id, cost, |out| message::write_item(out, id), encoder),
-            Err(_) => self.bulk_or_output(id, |out| out.extend_from_slice(&failure)),
-        }
+        stream.sending.sent(size);
+        sending.sent(size);
         true
+    }
+
+    /// Writes a message that counts in the windows: in its turn, and so that what it counts for is known if it is given up.
+    fn counted(&mut self, id: u32, message: &[u8]) {
+        let head = |out: &mut Vec<u8>| out.extend_from_slice(message);
+        if is_large(message.len()) || self.bulk.holds(id) {
+            self.bulk.push(Some(id), None, message.len(), head, &mut Encoder::default());
+        } else {
+            self.output.message(head);
+        }
     }
 
     /// A call whose item found no room, and may find some now.
@@ -396,5 +426,18 @@ impl Connection {
         let removed = self.bulk.remove(id, &mut self.output);
         self.streams.unsent(removed.cost);
         removed.messages > 0
+    }
+}
+
+#[cfg(test)]
+impl Connection {
+    pub(in crate::connection) fn gauge(&self) -> crate::connection::Gauge {
+        crate::connection::Gauge {
+            streams: self.streams.table.len(),
+            sent: self.streams.sending.outstanding(),
+            arrived: self.streams.receiving.outstanding(),
+            untaken: self.streams.receiving.untaken(),
+            is_idle: self.bulk.is_empty() && self.assembly.is_idle(),
+        }
     }
 }
