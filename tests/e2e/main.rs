@@ -25,5 +25,6 @@ mod routing;
 mod runtimes;
 mod shutdown;
 mod spawning;
+mod streams;
 mod support;
 mod waiting;
