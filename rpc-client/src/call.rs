@@ -187,6 +187,7 @@ impl Course {
                     match shared.poll(call, awaited, cx.waker(), mem::take(&mut spare)) {
                         Found::Nothing => return Poll::Pending,
                         Found::News => {}
+                        Found::Stopped => self.sending = None,
                         Found::Begun => return Poll::Ready(Reached::Begun),
                         Found::Chunk(chunk) => return Poll::Ready(Reached::Chunk(chunk)),
                         Found::Outcome(outcome) => return Poll::Ready(self.ended(outcome)),

@@ -35,6 +35,8 @@ pub(crate) struct Waiter {
     outcome: Option<Result<Payload, Error>>,
     /// Something else than the outcome has changed since the caller looked.
     has_news: bool,
+    /// The server takes no more of what the call sends.
+    is_stopped: bool,
     stream: Option<Box<Arrived>>,
 }
 
@@ -56,6 +58,12 @@ impl Waiter {
     pub(crate) fn notify(&mut self) -> Option<Waker> {
         self.has_news = true;
         self.waker.take()
+    }
+
+    /// The server takes no more of what the call sends.
+    pub(crate) fn stop(&mut self) -> Option<Waker> {
+        self.is_stopped = true;
+        self.notify()
     }
 
     /// The stream has begun.
@@ -93,8 +101,10 @@ impl Waiter {
 pub(crate) enum Found {
     /// Nothing; it is woken when there is something.
     Nothing,
-    /// That it may send again, or need not: look there first.
+    /// That it may send again: look there first.
     News,
+    /// That it is to send no more.
+    Stopped,
     /// Items of its stream.
     Chunk(Chunk),
     /// That its stream has begun.
@@ -267,7 +277,7 @@ impl Shared {
             let waiter = state.machine.waiter(call);
             if waiter.has_news {
                 waiter.has_news = false;
-                return Found::News;
+                return if waiter.is_stopped { Found::Stopped } else { Found::News };
             }
             if let Some(stream) = &mut waiter.stream {
                 let is_begun = stream.has_begun || !stream.inbox.is_empty();

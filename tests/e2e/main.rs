@@ -25,5 +25,7 @@ mod routing;
 mod runtimes;
 mod shutdown;
 mod spawning;
+mod stream_ends;
+mod streams;
 mod support;
 mod waiting;

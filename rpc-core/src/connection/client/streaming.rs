@@ -303,6 +303,8 @@ impl<W: Default> Channel<W> {
         match &mut entry.streams {
             Some(streams) if entry.stage == Stage::Sent && streams.upload != Upload::Closed => {
                 streams.upload = Upload::Closed;
+                // Its caller drops what it was to send.
+                streams.is_under_way = true;
                 let link = self.links.get_mut(from);
                 link.message(id, |out| message::write_end(out, id, None));
                 Ok(Event::Stopped(&mut self.calls.entry(slot).waiter))
