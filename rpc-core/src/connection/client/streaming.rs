@@ -257,6 +257,7 @@ impl<W: Default> Channel<W> {
         if let Some(streams) = &mut entry.streams {
             streams.is_under_way = true;
             streams.has_begun = true;
+            entry.opened();
         }
         Ok(Some(slot))
     }
@@ -289,10 +290,7 @@ impl<W: Default> Channel<W> {
             }
             _ => return Err(Violation::BegunTwice { id }),
         }
-        // From here on there is no bound but the one that was asked for.
-        if entry.outgoing.opens_only {
-            entry.deadline = None;
-        }
+        entry.opened();
         Ok(Event::Begun(&mut self.calls.entry(slot).waiter))
     }
 
@@ -303,7 +301,7 @@ impl<W: Default> Channel<W> {
         match &mut entry.streams {
             Some(streams) if entry.stage == Stage::Sent && streams.upload != Upload::Closed => {
                 streams.upload = Upload::Closed;
-                // Its caller drops what it was to send.
+                // Its caller has given the stream up, and has none for another attempt.
                 streams.is_under_way = true;
                 let link = self.links.get_mut(from);
                 link.message(id, |out| message::write_end(out, id, None));
@@ -386,6 +384,13 @@ impl<W: Default> Channel<W> {
 }
 
 impl<W> Entry<W> {
+    /// Its stream has begun: from here on there is no bound but the one that was asked for.
+    fn opened(&mut self) {
+        if self.outgoing.opens_only {
+            self.deadline = None;
+        }
+    }
+
     fn receives(&mut self) -> Option<&mut Receiving> {
         self.streams.as_mut()?.receiving.as_mut()
     }

@@ -117,7 +117,9 @@ impl Link {
     /// Whether nothing is under way, and nothing is to be sent.
     pub(super) fn is_quiet(&mut self, channel: &client::Channel<Waiter>) -> bool {
         let is_sent = self.server.as_mut().is_none_or(|server| {
-            !server.machine.output().has_remaining() && !server.machine.has_parts()
+            server.input.is_empty()
+                && !server.machine.output().has_remaining()
+                && !server.machine.has_parts()
         });
         is_sent && self.up.is_empty() && self.down.is_empty() && !channel.has_output(self.id)
     }
