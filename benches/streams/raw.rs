@@ -11,7 +11,7 @@ use tokio::{
 
 use crate::{
     ITEM,
-    support::{Failure, inherited_socket},
+    support::{Failure, inherited_listener},
 };
 
 const DOWN: u8 = 0;
@@ -19,10 +19,9 @@ const UP: u8 = 1;
 
 /// Serves on the listener that is the process's standard input, until the process is killed.
 pub(crate) async fn serve() -> Result<(), Failure> {
-    let listener = inherited_socket()?;
+    let listener = inherited_listener()?;
     listener.set_nonblocking(true)?;
     let listener = TcpListener::from_std(listener)?;
-    println!("serving");
     loop {
         let (mut stream, _) = listener.accept().await?;
         tokio::spawn(async move {

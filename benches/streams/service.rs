@@ -110,7 +110,7 @@ impl Bench for Source {
 /// Serves on the listener that is the process's standard input, until the process is killed.
 pub(crate) async fn serve(window: usize, answer: usize) -> Result<(), Failure> {
     let source = Source { answer: Bytes::from(vec![7; answer]), asked: Arc::default() };
-    let server = Server::new(inherited_listener()?)
+    let server = Server::new(rpc::Listener::try_from(inherited_listener()?)?)
         .stream_window(window)
         .connection_window(WINDOW_OF_CONNECTION.max(window))
         .max_message_size(rpc::limits::MAX_MESSAGE_SIZE.max(answer + MESSAGE_HEAD));

@@ -53,16 +53,11 @@ impl Drop for ServerProcess {
     }
 }
 
-/// The listener that a server process was given; to be called in a runtime.
-pub(crate) fn inherited_listener() -> Result<rpc::Listener, Failure> {
-    let listener = rpc::Listener::try_from(inherited_socket()?)?;
+/// The listener that a server process was given; says that it is served.
+pub(crate) fn inherited_listener() -> io::Result<TcpListener> {
+    let listener = TcpListener::from(io::stdin().as_fd().try_clone_to_owned()?);
     println!("serving");
     Ok(listener)
-}
-
-/// The same as the system has it, for who says by itself that it serves.
-pub(crate) fn inherited_socket() -> io::Result<TcpListener> {
-    Ok(TcpListener::from(io::stdin().as_fd().try_clone_to_owned()?))
 }
 
 /// This program in another role; what it prints, once it has ended.
