@@ -280,8 +280,8 @@ impl Request {
         Ok(())
     }
 
-    /// The same for a producer that must not wait: it is always asked for more, and of the items that could not be sent, all but the newest
-    /// `capacity` are dropped. The caller learns how many were.
+    /// The same for a producer that must not wait: while there is no room it is asked for more all the same, and of the items that could not be
+    /// sent, all but the newest `capacity` are dropped. The caller learns how many were.
     ///
     /// # Errors
     ///
@@ -298,32 +298,35 @@ impl Request {
         let mut outgo = Outgo::new(outlet, &mut encoder);
         let mut unsent = VecDeque::new();
         let (mut lost, mut has_ended) = (0, false);
+        outgo.tell_refusals();
         poll_fn(|cx| {
             let mut asked = 0;
-            while !has_ended && asked < ASKED_AT_ONCE {
-                match stream.as_mut().poll_next(cx) {
-                    Poll::Ready(Some(item)) => unsent.push_back(item),
-                    Poll::Ready(None) => has_ended = true,
-                    Poll::Pending => break,
+            loop {
+                let is_empty = outgo.poll_empty(cx).is_ready();
+                if is_empty && let Some(item) = unsent.pop_front() {
+                    let before = std::mem::take(&mut lost);
+                    outgo.put(before, |encoder| encode(item, encoder));
+                    continue;
+                }
+                if is_empty && has_ended {
+                    return Poll::Ready(());
+                }
+                // What is held may find room: then nothing need be dropped for it.
+                if has_ended || !is_empty && !outgo.is_refused() {
+                    return Poll::Pending;
+                }
+                if asked == ASKED_AT_ONCE {
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
                 }
                 asked += 1;
+                match ready!(stream.as_mut().poll_next(cx)) {
+                    Some(item) => unsent.push_back(item),
+                    None => has_ended = true,
+                }
                 if unsent.len() > capacity.max(1) {
                     unsent.pop_front();
                     lost += 1;
-                }
-            }
-            if asked == ASKED_AT_ONCE {
-                cx.waker().wake_by_ref();
-            }
-            loop {
-                ready!(outgo.poll_empty(cx));
-                match unsent.pop_front() {
-                    Some(item) => {
-                        let before = std::mem::take(&mut lost);
-                        outgo.put(before, |encoder| encode(item, encoder));
-                    }
-                    None if has_ended => return Poll::Ready(()),
-                    None => return Poll::Pending,
                 }
             }
         })

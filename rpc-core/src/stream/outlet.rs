@@ -37,6 +37,8 @@ pub enum Offered {
     Nothing,
     /// There was no room for it: it is offered again when there is.
     Held,
+    /// The same, for the first time, and its producer is to learn that: it drops what it cannot send.
+    Refused,
     /// It was sent.
     Sent,
 }
@@ -57,6 +59,10 @@ struct State {
     /// Items that were dropped in front of the one that is held.
     lost: u64,
     producer: Option<Waker>,
+    /// Whether what is held was offered in vain.
+    is_refused: bool,
+    /// Whether the producer is to be told of that.
+    tells_refusals: bool,
 }
 
 /// The way out of one stream.
@@ -107,7 +113,7 @@ impl Outlet {
     /// Shows `send` what is held, and how many items were dropped in front of it; `send` says whether it took it.
     pub fn offer(&self, send: impl FnOnce(Content<'_>, u64) -> bool) -> Offered {
         let mut state = self.lock();
-        let State { holds, encoder, lost, producer } = &mut *state;
+        let State { holds, encoder, lost, producer, is_refused, tells_refusals } = &mut *state;
         let content = match holds {
             Holds::Nothing => return Offered::Nothing,
             Holds::Begin => Content::Begin,
@@ -115,9 +121,16 @@ impl Outlet {
             Holds::Failure(error) => Content::Failure(error),
         };
         if !send(content, *lost) {
-            return Offered::Held;
+            let is_news = !mem::replace(is_refused, true) && *tells_refusals;
+            let waker = if is_news { producer.take() } else { None };
+            drop(state);
+            if let Some(waker) = waker {
+                waker.wake();
+            }
+            return if is_news { Offered::Refused } else { Offered::Held };
         }
         *lost = 0;
+        *is_refused = false;
         let failure = mem::take(holds);
         let waker = if self.consumer.is_some() { producer.take() } else { None };
         drop(state);
@@ -133,6 +146,7 @@ impl Outlet {
         let mut state = self.lock();
         let before = (mem::take(&mut state.holds), mem::take(&mut state.encoder));
         state.lost = 0;
+        (state.is_refused, state.tells_refusals) = (false, false);
         drop(state);
         drop(before);
     }
@@ -153,6 +167,16 @@ impl<'a> Outgo<'a> {
 
     pub(crate) fn poll_empty(&self, cx: &Context<'_>) -> Poll<()> {
         self.outlet.poll_empty(cx)
+    }
+
+    /// The producer is polled, too, when what it has put in finds no room for the first time.
+    pub(crate) fn tell_refusals(&self) {
+        self.outlet.lock().tells_refusals = true;
+    }
+
+    /// Whether what is held was offered in vain.
+    pub(crate) fn is_refused(&self) -> bool {
+        self.outlet.lock().is_refused
     }
 
     pub(crate) fn begin(&self) {
