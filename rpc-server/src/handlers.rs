@@ -151,8 +151,8 @@ impl<'a> Handlers<'a> {
         else {
             return;
         };
-        let is_sent = outlet.offer(send) == Offered::Sent;
-        if is_sent && self.router.route(*method).run == Run::Inline && wake.list() {
+        let is_news = outlet.offer(send) == Offered::Sent;
+        if is_news && self.router.route(*method).run == Run::Inline && wake.list() {
             self.woken.push(slot);
         }
     }

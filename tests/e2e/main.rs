@@ -12,6 +12,7 @@ mod connections;
 mod context;
 mod deadlines;
 mod draining;
+mod flow;
 mod hostile_clients;
 mod hostile_servers;
 mod keepalive;

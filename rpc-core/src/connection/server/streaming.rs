@@ -107,8 +107,21 @@ impl Streams {
 
     /// What was sent for a call, and counted in the connection's window, will not arrive.
     pub(super) fn unsent(&mut self, cost: usize) {
-        let was_outstanding = self.sending.credit(cost as u64);
-        debug_assert!(was_outstanding, "what was sent is outstanding");
+        if cost > 0 {
+            let was_outstanding = self.room(cost as u64);
+            debug_assert!(was_outstanding, "what was sent is outstanding");
+        }
+    }
+
+    /// There is room again in the connection's window, for which others may wait; whether so much was outstanding.
+    fn room(&mut self, bytes: u64) -> bool {
+        for stream in self.table.values_mut() {
+            if stream.blocked == Blocked::Connection {
+                stream.blocked = Blocked::No;
+                self.ready.push(stream.handle);
+            }
+        }
+        self.sending.credit(bytes)
     }
 
     pub(super) fn shrink(&mut self) {
@@ -216,7 +229,7 @@ impl Connection {
         }
     }
 
-    /// A call whose item found no room, and may find some now.
+    /// A call whose item found no room, and may find some now. To be asked when [`Event::Room`] comes, and when a call is over.
     pub fn next_ready(&mut self) -> Option<u32> {
         self.streams.ready.pop()
     }
@@ -369,24 +382,14 @@ impl Connection {
         if bytes == 0 {
             return Err(Violation::Credit { bytes });
         }
-        let Streams { table, sending, ready, .. } = &mut self.streams;
         let is_right = match id {
-            None => {
-                let is_right = sending.credit(bytes);
-                for stream in table.values_mut() {
-                    if stream.blocked == Blocked::Connection {
-                        stream.blocked = Blocked::No;
-                        ready.push(stream.handle);
-                    }
-                }
-                is_right
-            }
-            Some(id) => match table.get_mut(&CallKey::of_request(id)) {
+            None => self.streams.room(bytes),
+            Some(id) => match self.streams.table.get_mut(&CallKey::of_request(id)) {
                 Some(stream) => {
                     let is_right = stream.sending.credit(bytes);
                     if stream.blocked == Blocked::Stream {
                         stream.blocked = Blocked::No;
-                        ready.push(stream.handle);
+                        self.streams.ready.push(stream.handle);
                     }
                     is_right
                 }
