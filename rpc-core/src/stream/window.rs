@@ -48,6 +48,12 @@ impl Sending {
         }
     }
 
+    /// Whether an item of any size may be sent.
+    #[cfg(test)]
+    pub(crate) fn admits_all(&self) -> bool {
+        self.outstanding <= self.limit / 2
+    }
+
     /// The bytes that are outstanding.
     #[cfg(test)]
     pub(crate) fn outstanding(&self) -> u64 {

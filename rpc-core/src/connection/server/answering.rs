@@ -33,6 +33,7 @@ impl Connection {
                 // Its handler has ended, but a large answer takes its time.
                 if self.abandon(id) {
                     self.write_failure(id, &error());
+                    return Event::Room;
                 }
                 Event::None
             }

@@ -109,6 +109,19 @@ impl Streams {
     pub(super) fn unsent(&mut self, cost: usize) {
         let was_outstanding = self.sending.credit(cost as u64);
         debug_assert!(was_outstanding, "what was sent is outstanding");
+        if cost > 0 {
+            self.has_room();
+        }
+    }
+
+    /// There is room in the connection's window.
+    fn has_room(&mut self) {
+        for stream in self.table.values_mut() {
+            if stream.blocked == Blocked::Connection {
+                stream.blocked = Blocked::No;
+                self.ready.push(stream.handle);
+            }
+        }
     }
 
     pub(super) fn shrink(&mut self) {
@@ -216,7 +229,8 @@ impl Connection {
         }
     }
 
-    /// A call whose item found no room, and may find some now.
+    /// A call whose item found no room, and may find some now. To be asked when an event says [`Room`](Event::Room) or
+    /// [`Cancel`](Event::Cancel), and when calls have expired: what one of them gives up is room for the others.
     pub fn next_ready(&mut self) -> Option<u32> {
         self.streams.ready.pop()
     }
@@ -369,24 +383,19 @@ impl Connection {
         if bytes == 0 {
             return Err(Violation::Credit { bytes });
         }
-        let Streams { table, sending, ready, .. } = &mut self.streams;
+        let streams = &mut self.streams;
         let is_right = match id {
             None => {
-                let is_right = sending.credit(bytes);
-                for stream in table.values_mut() {
-                    if stream.blocked == Blocked::Connection {
-                        stream.blocked = Blocked::No;
-                        ready.push(stream.handle);
-                    }
-                }
+                let is_right = streams.sending.credit(bytes);
+                streams.has_room();
                 is_right
             }
-            Some(id) => match table.get_mut(&CallKey::of_request(id)) {
+            Some(id) => match streams.table.get_mut(&CallKey::of_request(id)) {
                 Some(stream) => {
                     let is_right = stream.sending.credit(bytes);
                     if stream.blocked == Blocked::Stream {
                         stream.blocked = Blocked::No;
-                        ready.push(stream.handle);
+                        streams.ready.push(stream.handle);
                     }
                     is_right
                 }
@@ -432,7 +441,13 @@ impl Connection {
 #[cfg(test)]
 impl Connection {
     pub(in crate::connection) fn gauge(&self) -> crate::connection::Gauge {
+        let is_stuck = |stream: &&Stream| match stream.blocked {
+            Blocked::No => false,
+            Blocked::Stream => stream.sending.admits_all(),
+            Blocked::Connection => self.streams.sending.admits_all(),
+        };
         crate::connection::Gauge {
+            stuck: self.streams.table.values().filter(is_stuck).count(),
             streams: self.streams.table.len(),
             sent: self.streams.sending.outstanding(),
             arrived: self.streams.receiving.outstanding(),
