@@ -89,6 +89,11 @@ impl Bulk {
         self.queue.iter().any(|waiting| waiting.id == Some(id))
     }
 
+    /// Whether a message waits that counts in the windows of streams.
+    pub(super) fn holds_items(&self) -> bool {
+        self.queue.iter().any(|waiting| waiting.cost > 0)
+    }
+
     /// The bytes that wait behind the message that is being sent.
     pub(super) fn waiting(&self) -> usize {
         self.behind

@@ -112,8 +112,7 @@ impl<W: Default> Channel<W> {
         streams.upload = Upload::Open;
         streams.is_under_way = true;
         streams.sending.sent(size);
-        link.sending.sent(size);
-        link.frame(id, None, size, |out| message::write_item(out, id), item);
+        link.item(id, size, |out| message::write_item(out, id), item);
         Ok(Room::Sent)
     }
 
@@ -422,25 +421,25 @@ impl Link {
         bytes::Buf::remaining(&self.output) + self.bulk.waiting()
     }
 
-    /// Writes a frame that belongs to a call: in parts if it is large, and behind what the call has waiting. Whether it was written at once.
-    pub(super) fn frame(
+    /// Counts an item in the connection's window and writes it: in parts if it is large, and behind what its call has waiting. One that does not
+    /// fit, and passes because little is outstanding, does not overtake those that were admitted before it: they would find no room.
+    fn item(
         &mut self,
         id: u32,
-        tag: Option<u32>,
-        cost: usize,
+        size: usize,
         head: impl FnOnce(&mut Vec<u8>),
         payload: &mut Encoder,
-    ) -> bool {
-        let waits = is_large(payload.len()) || self.bulk.holds(id);
-        if waits {
-            self.bulk.push(Some(id), tag, cost, head, payload);
+    ) {
+        let is_last = !self.sending.fits(size) && self.bulk.holds_items();
+        self.sending.sent(size);
+        if is_large(payload.len()) || is_last || self.bulk.holds(id) {
+            self.bulk.push(Some(id), None, size, head, payload);
         } else {
             self.output.frame(head, payload);
         }
-        !waits
     }
 
-    /// The same for a message without a payload.
+    /// Writes a message that belongs to a call, behind what the call has waiting.
     pub(super) fn message(&mut self, id: u32, message: impl FnOnce(&mut Vec<u8>)) {
         if self.bulk.holds(id) {
             self.bulk.push_message(id, message);

@@ -91,7 +91,7 @@ impl Connection {
             self.write_failure(id, &error);
             return Some(error);
         }
-        self.frame(id, 0, |out| message::write_result(out, id), result);
+        self.frame(id, |out| message::write_result(out, id), result);
         None
     }
 

@@ -43,6 +43,15 @@ enum Blocked {
     Connection,
 }
 
+/// Where a message that was admitted goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    /// Wherever those of its call allow.
+    Any,
+    /// Behind all that waits.
+    Last,
+}
+
 /// The stream that the client sends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Upload {
@@ -170,28 +179,26 @@ impl Connection {
         if lost > 0 && !stream.is_gap_told {
             let mut notice = Vec::new();
             message::write_lost(&mut notice, id, lost);
-            if !self.admit(key, notice.len()) {
-                return false;
-            }
-            self.counted(id, &notice);
+            let Some(place) = self.admit(key, notice.len()) else { return false };
+            self.counted(id, place, &notice);
         }
         let is_sent = match item {
             Ok(encoder) => {
                 let size = message::item_size(id, encoder.len());
-                let is_admitted = self.admit(key, size);
-                if is_admitted {
-                    self.frame(id, size, |out| message::write_item(out, id), encoder);
+                let place = self.admit(key, size);
+                if let Some(place) = place {
+                    self.place(id, size, place, |out| message::write_item(out, id), encoder);
                 }
-                is_admitted
+                place.is_some()
             }
             Err(error) => {
                 let mut failure = Vec::new();
                 message::write_failed_item(&mut failure, id, &error);
-                let is_admitted = self.admit(key, failure.len());
-                if is_admitted {
-                    self.counted(id, &failure);
+                let place = self.admit(key, failure.len());
+                if let Some(place) = place {
+                    self.counted(id, place, &failure);
                 }
-                is_admitted
+                place.is_some()
             }
         };
         if let Some(stream) = self.streams.table.get_mut(&key) {
@@ -200,10 +207,13 @@ impl Connection {
         is_sent
     }
 
-    /// Counts a message of so many bytes in both windows, if they have room for it. If not, its stream is noted as blocked.
-    fn admit(&mut self, key: CallKey, size: usize) -> bool {
+    /// Counts a message of so many bytes in both windows, if they have room for it, and says where it goes. If not, its stream is noted as blocked.
+    ///
+    /// One that does not fit, and passes because little is outstanding, does not overtake those that were admitted before it: they would
+    /// find no room.
+    fn admit(&mut self, key: CallKey, size: usize) -> Option<Place> {
         let Streams { table, sending, .. } = &mut self.streams;
-        let Some(stream) = table.get_mut(&key) else { return false };
+        let stream = table.get_mut(&key)?;
         stream.blocked = if !stream.sending.admits(size) {
             Blocked::Stream
         } else if !sending.admits(size) {
@@ -212,21 +222,19 @@ impl Connection {
             Blocked::No
         };
         if stream.blocked != Blocked::No {
-            return false;
+            return None;
         }
+        let is_last = !sending.fits(size) && self.bulk.holds_items();
         stream.sending.sent(size);
         sending.sent(size);
-        true
+        Some(if is_last { Place::Last } else { Place::Any })
     }
 
-    /// Writes a message that counts in the windows: in its turn, and so that what it counts for is known if it is given up.
-    fn counted(&mut self, id: u32, message: &[u8]) {
+    /// The same for a message that has no payload, or is one.
+    fn counted(&mut self, id: u32, place: Place, message: &[u8]) {
+        let place = if is_large(message.len()) { Place::Last } else { place };
         let head = |out: &mut Vec<u8>| out.extend_from_slice(message);
-        if is_large(message.len()) || self.bulk.holds(id) {
-            self.bulk.push(Some(id), None, message.len(), head, &mut Encoder::default());
-        } else {
-            self.output.message(head);
-        }
+        self.place(id, message.len(), place, head, &mut Encoder::default());
     }
 
     /// A call whose item found no room, and may find some now. To be asked when an event says [`Room`](Event::Room) or
@@ -406,15 +414,26 @@ impl Connection {
         if is_right { Ok(Event::Room) } else { Err(Violation::Credit { bytes }) }
     }
 
-    /// Writes a frame that belongs to a call: in parts if it is large, and behind what the call has waiting.
+    /// Writes a frame that belongs to a call.
     pub(super) fn frame(
         &mut self,
         id: u32,
-        cost: usize,
         head: impl FnOnce(&mut Vec<u8>),
         payload: &mut Encoder,
     ) {
-        if is_large(payload.len()) || self.bulk.holds(id) {
+        self.place(id, 0, Place::Any, head, payload);
+    }
+
+    /// Writes a frame that belongs to a call, and counts for so much: in parts if it is large, and behind what the call has waiting.
+    fn place(
+        &mut self,
+        id: u32,
+        cost: usize,
+        place: Place,
+        head: impl FnOnce(&mut Vec<u8>),
+        payload: &mut Encoder,
+    ) {
+        if is_large(payload.len()) || place == Place::Last || self.bulk.holds(id) {
             self.bulk.push(Some(id), None, cost, head, payload);
         } else {
             self.output.frame(head, payload);

@@ -315,9 +315,9 @@ impl ServerSide {
     }
 
     /// Ends the pending handler with this index, or lets it do something if it streams.
-    pub(super) fn finish(&mut self, index: usize, random: &mut Random) {
+    pub(super) fn finish(&mut self, index: usize, is_ending: bool, random: &mut Random) {
         if self.handlers[index].streams.is_some() {
-            return self.act(index, random);
+            return self.act(index, is_ending, random);
         }
         let Handler { key, caller, .. } = self.handlers.swap_remove(index);
         self.machine.finish(key, Ok(&mut answer(caller, 0)));

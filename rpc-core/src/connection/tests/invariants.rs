@@ -100,7 +100,7 @@ impl World {
             while !server.handlers.is_empty() {
                 let handler = &server.handlers[0];
                 assert!(handler.streams.is_none(), "the handler of {} is left", handler.caller);
-                server.finish(0, &mut self.random);
+                server.finish(0, true, &mut self.random);
             }
             assert_eq!(server.machine.in_flight(), 0);
             if !self.channel.is_open(link.id) {

@@ -226,8 +226,8 @@ fn streams_arrive_when_messages_travel_in_parts() {
         high_water: random.pick(&[1000, 300 << 10, 1 << 20]),
         piece: random.pick(&[5000, 30_000, 100_000]),
         losses: random.once_in(3),
-        go_aways: random.once_in(3),
+        go_aways: random.once_in(2),
         ..streaming(random)
     };
-    run(200, 250, rules, |total| total.taken > 1000 && total.streamed > 100);
+    run(1000, 250, rules, |total| total.taken > 5000 && total.streamed > 500);
 }
