@@ -175,7 +175,7 @@ pub const CONNECTION_WINDOW: usize = 16 << 20;
 /// The most that either window can be raised to: 1 GiB.
 pub const LARGEST_WINDOW: usize = 1 << 30;
 
-/// A message above this size travels in parts of this size, between which others find their place: 128 KiB (PROTOCOL 2.7).
+/// A message above this size travels in parts of this size, with their heads, between which others find their place: 128 KiB (PROTOCOL 2.7).
 pub const FRAGMENT: usize = 128 << 10;
 
 /// Bytes of parts that an end sends ahead of what its peer has read: 2 MiB (PROTOCOL 2.9). Setter: `parts_ahead`, on both builders.

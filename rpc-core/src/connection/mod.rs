@@ -27,4 +27,6 @@ struct Gauge {
     untaken: u64,
     /// Whether no part of a message waits, in either direction.
     is_idle: bool,
+    /// Streams that wait for room although there is some for an item of any size.
+    stuck: usize,
 }

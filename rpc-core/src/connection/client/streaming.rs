@@ -112,8 +112,7 @@ impl<W: Default> Channel<W> {
         streams.upload = Upload::Open;
         streams.is_under_way = true;
         streams.sending.sent(size);
-        link.sending.sent(size);
-        link.frame(id, None, size, |out| message::write_item(out, id), item);
+        link.item(id, size, |out| message::write_item(out, id), item);
         Ok(Room::Sent)
     }
 
@@ -134,10 +133,11 @@ impl<W: Default> Channel<W> {
         Room::Sent
     }
 
-    /// Gives the callers on this connection whose next item found no room, and may find some now, to `unblocked`. To be asked whenever frames
-    /// were received or bytes were sent: an answer to one call may make room for others, too.
+    /// Gives the callers on this connection whose next item found no room, and may find some now, to `unblocked`. To be asked when an event
+    /// says [`Room`](Event::Room), and in each turn in which the output is looked at: what one call gives up is room for the others.
     pub fn unblock(&mut self, on: LinkId, mut unblocked: impl FnMut(&mut W)) {
         let link = self.links.get_mut(on);
+        link.has_given_up = false;
         if !link.has_blocked
             || link.unsent() >= self.config.write_high_water
             || !link.sending.admits(1)
@@ -429,25 +429,25 @@ impl Link {
         bytes::Buf::remaining(&self.output) + self.bulk.waiting()
     }
 
-    /// Writes a frame that belongs to a call: in parts if it is large, and behind what the call has waiting. Whether it was written at once.
-    pub(super) fn frame(
+    /// Counts an item in the connection's window and writes it: in parts if it is large, and behind what its call has waiting. One that does not
+    /// fit, and passes because little is outstanding, does not overtake those that were admitted before it: they would find no room.
+    fn item(
         &mut self,
         id: u32,
-        tag: Option<u32>,
-        cost: usize,
+        size: usize,
         head: impl FnOnce(&mut Vec<u8>),
         payload: &mut Encoder,
-    ) -> bool {
-        let waits = is_large(payload.len()) || self.bulk.holds(id);
-        if waits {
-            self.bulk.push(Some(id), tag, cost, head, payload);
+    ) {
+        let is_last = !self.sending.fits(size) && self.bulk.holds_items();
+        self.sending.sent(size);
+        if is_large(payload.len()) || is_last || self.bulk.holds(id) {
+            self.bulk.push(Some(id), None, size, head, payload);
         } else {
             self.output.frame(head, payload);
         }
-        !waits
     }
 
-    /// The same for a message without a payload.
+    /// Writes a message that belongs to a call, behind what the call has waiting.
     pub(super) fn message(&mut self, id: u32, message: impl FnOnce(&mut Vec<u8>)) {
         if self.bulk.holds(id) {
             self.bulk.push_message(id, message);
@@ -459,6 +459,7 @@ impl Link {
     /// Gives up what a call has waiting.
     pub(super) fn abandon(&mut self, id: u32) {
         let removed = self.bulk.remove(id, &mut self.output);
+        self.has_given_up |= removed.messages > 0 && self.has_blocked;
         let was_outstanding = self.sending.credit(removed.cost as u64);
         debug_assert!(was_outstanding, "what was sent is outstanding");
     }
@@ -468,9 +469,17 @@ impl Link {
 impl<W: Default> Channel<W> {
     pub(in crate::connection) fn gauge(&self, on: LinkId) -> crate::connection::Gauge {
         let link = self.links.get(on);
-        let streaming = |entry: &&Entry<W>| entry.link == on && entry.streams.is_some();
+        let streams = self.calls.iter().filter(|(_, entry)| entry.link == on);
+        let streams: Vec<_> = streams.filter_map(|(_, entry)| entry.streams.as_ref()).collect();
+        // Where something is to be sent, they are looked for behind it.
+        let is_low = link.unsent() < self.config.write_high_water;
+        let has_room = is_low && link.sending.admits_all() && !self.has_output(on);
+        let is_stuck = |streams: &&Box<Streams>| {
+            has_room && streams.upload == Upload::Blocked && streams.sending.admits_all()
+        };
         crate::connection::Gauge {
-            streams: self.calls.iter().map(|(_, entry)| entry).filter(streaming).count(),
+            stuck: streams.iter().copied().filter(is_stuck).count(),
+            streams: streams.len(),
             sent: link.sending.outstanding(),
             arrived: link.receiving.outstanding(),
             untaken: link.receiving.untaken(),

@@ -136,7 +136,8 @@ pub enum Event {
         /// Why.
         error: Error,
     },
-    /// Drop the handler with this handle; its call has been answered.
+    /// Drop the handler with this handle; its call has been answered. Items of other calls may find room: see
+    /// [`next_ready`](super::Connection::next_ready).
     Cancel {
         /// The number that the driver gave to [`pending`](super::Connection::pending).
         handle: u32,

@@ -43,6 +43,15 @@ enum Blocked {
     Connection,
 }
 
+/// Where a message that was admitted goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    /// Wherever those of its call allow.
+    Any,
+    /// Behind all that waits.
+    Last,
+}
+
 /// The stream that the client sends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Upload {
@@ -107,21 +116,21 @@ impl Streams {
 
     /// What was sent for a call, and counted in the connection's window, will not arrive.
     pub(super) fn unsent(&mut self, cost: usize) {
+        let was_outstanding = self.sending.credit(cost as u64);
+        debug_assert!(was_outstanding, "what was sent is outstanding");
         if cost > 0 {
-            let was_outstanding = self.room(cost as u64);
-            debug_assert!(was_outstanding, "what was sent is outstanding");
+            self.has_room();
         }
     }
 
-    /// There is room again in the connection's window, for which others may wait; whether so much was outstanding.
-    fn room(&mut self, bytes: u64) -> bool {
+    /// There is room in the connection's window.
+    fn has_room(&mut self) {
         for stream in self.table.values_mut() {
             if stream.blocked == Blocked::Connection {
                 stream.blocked = Blocked::No;
                 self.ready.push(stream.handle);
             }
         }
-        self.sending.credit(bytes)
     }
 
     pub(super) fn shrink(&mut self) {
@@ -170,28 +179,26 @@ impl Connection {
         if lost > 0 && !stream.is_gap_told {
             let mut notice = Vec::new();
             message::write_lost(&mut notice, id, lost);
-            if !self.admit(key, notice.len()) {
-                return false;
-            }
-            self.counted(id, &notice);
+            let Some(place) = self.admit(key, notice.len()) else { return false };
+            self.counted(id, place, &notice);
         }
         let is_sent = match item {
             Ok(encoder) => {
                 let size = message::item_size(id, encoder.len());
-                let is_admitted = self.admit(key, size);
-                if is_admitted {
-                    self.frame(id, size, |out| message::write_item(out, id), encoder);
+                let place = self.admit(key, size);
+                if let Some(place) = place {
+                    self.place(id, size, place, |out| message::write_item(out, id), encoder);
                 }
-                is_admitted
+                place.is_some()
             }
             Err(error) => {
                 let mut failure = Vec::new();
                 message::write_failed_item(&mut failure, id, &error);
-                let is_admitted = self.admit(key, failure.len());
-                if is_admitted {
-                    self.counted(id, &failure);
+                let place = self.admit(key, failure.len());
+                if let Some(place) = place {
+                    self.counted(id, place, &failure);
                 }
-                is_admitted
+                place.is_some()
             }
         };
         if let Some(stream) = self.streams.table.get_mut(&key) {
@@ -200,10 +207,13 @@ impl Connection {
         is_sent
     }
 
-    /// Counts a message of so many bytes in both windows, if they have room for it. If not, its stream is noted as blocked.
-    fn admit(&mut self, key: CallKey, size: usize) -> bool {
+    /// Counts a message of so many bytes in both windows, if they have room for it, and says where it goes. If not, its stream is noted as blocked.
+    ///
+    /// One that does not fit, and passes because little is outstanding, does not overtake those that were admitted before it: they would
+    /// find no room.
+    fn admit(&mut self, key: CallKey, size: usize) -> Option<Place> {
         let Streams { table, sending, .. } = &mut self.streams;
-        let Some(stream) = table.get_mut(&key) else { return false };
+        let stream = table.get_mut(&key)?;
         stream.blocked = if !stream.sending.admits(size) {
             Blocked::Stream
         } else if !sending.admits(size) {
@@ -212,24 +222,23 @@ impl Connection {
             Blocked::No
         };
         if stream.blocked != Blocked::No {
-            return false;
+            return None;
         }
+        let is_last = !sending.fits(size) && self.bulk.holds_items();
         stream.sending.sent(size);
         sending.sent(size);
-        true
+        Some(if is_last { Place::Last } else { Place::Any })
     }
 
-    /// Writes a message that counts in the windows: in its turn, and so that what it counts for is known if it is given up.
-    fn counted(&mut self, id: u32, message: &[u8]) {
+    /// The same for a message that has no payload, or is one.
+    fn counted(&mut self, id: u32, place: Place, message: &[u8]) {
+        let place = if is_large(message.len()) { Place::Last } else { place };
         let head = |out: &mut Vec<u8>| out.extend_from_slice(message);
-        if is_large(message.len()) || self.bulk.holds(id) {
-            self.bulk.push(Some(id), None, message.len(), head, &mut Encoder::default());
-        } else {
-            self.output.message(head);
-        }
+        self.place(id, message.len(), place, head, &mut Encoder::default());
     }
 
-    /// A call whose item found no room, and may find some now. To be asked when [`Event::Room`] comes, and when a call is over.
+    /// A call whose item found no room, and may find some now. To be asked when an event says [`Room`](Event::Room) or
+    /// [`Cancel`](Event::Cancel), and when calls have expired: what one of them gives up is room for the others.
     pub fn next_ready(&mut self) -> Option<u32> {
         self.streams.ready.pop()
     }
@@ -382,14 +391,19 @@ impl Connection {
         if bytes == 0 {
             return Err(Violation::Credit { bytes });
         }
+        let streams = &mut self.streams;
         let is_right = match id {
-            None => self.streams.room(bytes),
-            Some(id) => match self.streams.table.get_mut(&CallKey::of_request(id)) {
+            None => {
+                let is_right = streams.sending.credit(bytes);
+                streams.has_room();
+                is_right
+            }
+            Some(id) => match streams.table.get_mut(&CallKey::of_request(id)) {
                 Some(stream) => {
                     let is_right = stream.sending.credit(bytes);
                     if stream.blocked == Blocked::Stream {
                         stream.blocked = Blocked::No;
-                        self.streams.ready.push(stream.handle);
+                        streams.ready.push(stream.handle);
                     }
                     is_right
                 }
@@ -400,15 +414,26 @@ impl Connection {
         if is_right { Ok(Event::Room) } else { Err(Violation::Credit { bytes }) }
     }
 
-    /// Writes a frame that belongs to a call: in parts if it is large, and behind what the call has waiting.
+    /// Writes a frame that belongs to a call.
     pub(super) fn frame(
         &mut self,
         id: u32,
-        cost: usize,
         head: impl FnOnce(&mut Vec<u8>),
         payload: &mut Encoder,
     ) {
-        if is_large(payload.len()) || self.bulk.holds(id) {
+        self.place(id, 0, Place::Any, head, payload);
+    }
+
+    /// Writes a frame that belongs to a call, and counts for so much: in parts if it is large, and behind what the call has waiting.
+    fn place(
+        &mut self,
+        id: u32,
+        cost: usize,
+        place: Place,
+        head: impl FnOnce(&mut Vec<u8>),
+        payload: &mut Encoder,
+    ) {
+        if is_large(payload.len()) || place == Place::Last || self.bulk.holds(id) {
             self.bulk.push(Some(id), None, cost, head, payload);
         } else {
             self.output.frame(head, payload);
@@ -435,7 +460,13 @@ impl Connection {
 #[cfg(test)]
 impl Connection {
     pub(in crate::connection) fn gauge(&self) -> crate::connection::Gauge {
+        let is_stuck = |stream: &&Stream| match stream.blocked {
+            Blocked::No => false,
+            Blocked::Stream => stream.sending.admits_all(),
+            Blocked::Connection => self.streams.sending.admits_all(),
+        };
         crate::connection::Gauge {
+            stuck: self.streams.table.values().filter(is_stuck).count(),
             streams: self.streams.table.len(),
             sent: self.streams.sending.outstanding(),
             arrived: self.streams.receiving.outstanding(),

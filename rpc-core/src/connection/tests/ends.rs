@@ -91,7 +91,8 @@ impl ClientSide {
                 self.codec.decode(&mut self.input).expect("the server's frames are right");
             let Some(mut frame) = decoded else { break };
             match machine.receive(id, &mut frame, now).expect("the server keeps the protocol") {
-                client::Event::None | client::Event::GoAway(_) | client::Event::Room => {}
+                client::Event::None | client::Event::GoAway(_) => {}
+                client::Event::Room => machine.unblock(id, Waiter::notify),
                 client::Event::Item { waiter, item, cost } => waiter.streaming().item(&item, cost),
                 client::Event::LostItems { waiter, count, cost } => {
                     waiter.streaming().lost(count, cost);
@@ -104,7 +105,6 @@ impl ClientSide {
             if let Frame::Whole(body) = frame {
                 self.codec.recycle(body);
             }
-            machine.unblock(id, Waiter::notify);
         }
     }
 }
@@ -248,21 +248,21 @@ impl ServerSide {
                 self.codec.decode(&mut self.input).expect("the client's frames are right");
             let Some(mut frame) = decoded else { break };
             match self.machine.receive(&mut frame, now).expect("the client keeps the protocol") {
-                server::Event::None
-                | server::Event::Refused { .. }
-                | server::Event::GoAway(_)
-                | server::Event::Room => {}
+                server::Event::None | server::Event::Refused { .. } | server::Event::GoAway(_) => {}
+                server::Event::Room => self.move_ready(),
                 server::Event::Item { handle, item, cost } => {
                     self.streams(handle).item(&item, cost);
                 }
                 server::Event::EndOfItems { handle, end } => self.streams(handle).end(&end),
                 server::Event::Call(key, incoming) => self.start(key, incoming, started),
-                server::Event::Cancel { handle } => self.remove(handle),
+                server::Event::Cancel { handle } => {
+                    self.remove(handle);
+                    self.move_ready();
+                }
             }
             if let Frame::Whole(body) = frame {
                 self.codec.recycle(body);
             }
-            self.move_ready();
         }
     }
 
@@ -315,9 +315,9 @@ impl ServerSide {
     }
 
     /// Ends the pending handler with this index, or lets it do something if it streams.
-    pub(super) fn finish(&mut self, index: usize, random: &mut Random) {
+    pub(super) fn finish(&mut self, index: usize, is_ending: bool, random: &mut Random) {
         if self.handlers[index].streams.is_some() {
-            return self.act(index, random);
+            return self.act(index, is_ending, random);
         }
         let Handler { key, caller, .. } = self.handlers.swap_remove(index);
         self.machine.finish(key, Ok(&mut answer(caller, 0)));

@@ -68,7 +68,9 @@ impl World {
                 assert!(of_call <= of_stream, "{of_call} bytes of caller {number} are untaken");
                 untaken += of_call;
             }
-            assert_eq!(self.channel.gauge(id).untaken, untaken, "{id:?}");
+            let gauge = self.channel.gauge(id);
+            assert_eq!(gauge.untaken, untaken, "{id:?}");
+            assert_eq!(gauge.stuck, 0, "callers on {id:?} wait in vain");
             assert!(untaken <= of_connection, "{untaken} bytes of {id:?} are untaken");
             let Some(ServerSide { machine, handlers, .. }) = &self.links[index].server else {
                 continue;
@@ -79,7 +81,9 @@ impl World {
                 assert!(of_call <= of_stream, "{of_call} bytes of {} are untaken", handler.caller);
                 untaken += of_call;
             }
-            assert_eq!(machine.gauge().untaken, untaken, "the server of {id:?}");
+            let gauge = machine.gauge();
+            assert_eq!(gauge.untaken, untaken, "the server of {id:?}");
+            assert_eq!(gauge.stuck, 0, "handlers at the server of {id:?} wait in vain");
             assert!(untaken <= of_connection, "{untaken} bytes are untaken");
         }
     }
@@ -96,7 +100,7 @@ impl World {
             while !server.handlers.is_empty() {
                 let handler = &server.handlers[0];
                 assert!(handler.streams.is_none(), "the handler of {} is left", handler.caller);
-                server.finish(0, &mut self.random);
+                server.finish(0, true, &mut self.random);
             }
             assert_eq!(server.machine.in_flight(), 0);
             if !self.channel.is_open(link.id) {

@@ -91,6 +91,7 @@ impl Link {
         mut count: usize,
         arrival: Instant,
     ) {
+        channel.unblock(self.id, Waiter::notify);
         loop {
             count = self.up.fill(channel.output(self.id), count, arrival);
             channel.unblock(self.id, Waiter::notify);

@@ -224,10 +224,10 @@ fn streams_arrive_when_messages_travel_in_parts() {
         max_message_size: random.pick(&[400 << 10, 1 << 20]),
         parts_ahead: random.pick(&[1 << 10, 256 << 10, 2 << 20]),
         high_water: random.pick(&[1000, 300 << 10, 1 << 20]),
-        piece: random.pick(&[30_000, 100_000, 500_000]),
+        piece: random.pick(&[5000, 30_000, 100_000]),
         losses: random.once_in(3),
-        go_aways: random.once_in(3),
+        go_aways: random.once_in(2),
         ..streaming(random)
     };
-    run(200, 250, rules, |total| total.taken > 1000 && total.streamed > 100);
+    run(1000, 250, rules, |total| total.taken > 5000 && total.streamed > 500);
 }

@@ -378,8 +378,9 @@ impl AtHandler {
 }
 
 impl ServerSide {
-    /// Lets the handler of a call that streams do something.
-    pub(super) fn act(&mut self, index: usize, random: &mut Random) {
+    /// Lets the handler of a call that streams do something. At the end, when everything is to come to its end, it does not give up: nobody
+    /// is to be helped out of a wait that has none.
+    pub(super) fn act(&mut self, index: usize, is_ending: bool, random: &mut Random) {
         let Handler { key, streams: Some(streams), .. } = &mut self.handlers[index] else {
             return;
         };
@@ -412,7 +413,7 @@ impl ServerSide {
                 }
                 self.machine.took(key, taken);
             }
-            6 if random.once_in(10) => {
+            6 if !is_ending && random.once_in(10) => {
                 self.handlers.swap_remove(index);
                 self.machine.finish(key, Err(&Error::aborted("the handler gave up")));
             }

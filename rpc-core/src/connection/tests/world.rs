@@ -256,7 +256,7 @@ impl World {
         if let Some(server) = self.links.iter_mut().find(busy).and_then(|link| link.server.as_mut())
         {
             let index = self.random.below(server.handlers.len());
-            server.finish(index, &mut self.random);
+            server.finish(index, self.is_ending, &mut self.random);
         }
     }
 
