@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 
 use crate::{
     Error,
+    buffer::{give_buffer, take_buffer},
     limits::{ITEM_BLOCK, SMALL_ITEM},
     payload::{Body, Payload},
 };
@@ -54,7 +55,10 @@ impl Inbox {
                 *total += cost;
             }
             _ => {
-                let mut block = std::mem::take(&mut self.spare);
+                let mut block = match std::mem::take(&mut self.spare) {
+                    spare if spare.capacity() > 0 => spare,
+                    _ => take_buffer(),
+                };
                 make_room(&mut block, size);
                 block.extend_from_slice(&length);
                 block.extend_from_slice(bytes);
@@ -89,20 +93,18 @@ impl Inbox {
         taken
     }
 
-    /// Takes back the memory of a block that was read.
+    /// Takes back the memory of a block that was read: for the next one, or, where nothing waits, for whoever needs a buffer next.
     pub fn recycle(&mut self, mut block: Vec<u8>) {
-        if block.capacity() <= ITEM_BLOCK
-            && self.spare.capacity() < block.capacity()
-            && !self.chunks.is_empty()
-        {
-            block.clear();
-            self.spare = block;
+        if block.capacity() > ITEM_BLOCK || self.chunks.is_empty() || self.spare.capacity() > 0 {
+            return give_buffer(block);
         }
+        block.clear();
+        self.spare = block;
     }
 
     /// Frees the memory that waits to be used again.
     pub fn shrink(&mut self) {
-        self.spare = Vec::new();
+        give_buffer(std::mem::take(&mut self.spare));
     }
 
     /// Whether nothing is left to take.
