@@ -21,6 +21,7 @@ mod limits;
 mod listeners;
 mod oneway;
 mod panics;
+mod parts;
 mod repeating;
 mod routing;
 mod runtimes;
