@@ -493,3 +493,6 @@ impl<W: Default> Channel<W> {
         (entry.stage == Stage::Sent).then_some(entry.link)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -475,3 +475,6 @@ impl Connection {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
