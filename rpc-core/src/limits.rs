@@ -175,7 +175,7 @@ pub const CONNECTION_WINDOW: usize = 16 << 20;
 /// The most that either window can be raised to: 1 GiB.
 pub const LARGEST_WINDOW: usize = 1 << 30;
 
-/// A message above this size travels in parts of this size, between which others find their place: 128 KiB (PROTOCOL 2.7).
+/// A message above this size travels in parts of this size, with their heads, between which others find their place: 128 KiB (PROTOCOL 2.7).
 pub const FRAGMENT: usize = 128 << 10;
 
 /// Bytes of parts that an end sends ahead of what its peer has read: 2 MiB (PROTOCOL 2.9). Setter: `parts_ahead`, on both builders.
@@ -184,7 +184,7 @@ pub const FRAGMENT: usize = 128 << 10;
 pub const PARTS_AHEAD: usize = 2 << 20;
 
 /// So many bytes of parts are read, and the peer is told: 256 KiB, or what it has left to be told of.
-pub const PARTS_TOLD: u64 = 256 << 10;
+pub const PARTS_TOLD: usize = 256 << 10;
 
 /// Bytes that the kernel holds unsent for a TCP connection before it takes no more: 256 KiB.
 ///
@@ -194,5 +194,5 @@ pub const UNSENT_IN_KERNEL: u32 = 256 << 10;
 /// Items of a stream up to this size are copied together into blocks, larger ones stay slices of what was read: 16 KiB.
 pub const SMALL_ITEM: usize = 16 << 10;
 
-/// The size of such a block: 8 KiB, or that of an item that is larger.
-pub const ITEM_BLOCK: usize = 8 << 10;
+/// The size of such a block: 4 KiB, as much as [`POOLED_BUFFERS`] keep, or that of an item that is larger.
+pub const ITEM_BLOCK: usize = SMALL_PAYLOAD;

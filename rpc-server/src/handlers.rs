@@ -151,7 +151,7 @@ impl<'a> Handlers<'a> {
         else {
             return;
         };
-        let is_news = matches!(outlet.offer(send), Offered::Sent | Offered::Refused);
+        let is_news = outlet.offer(send) == Offered::Sent;
         if is_news && self.router.route(*method).run == Run::Inline && wake.list() {
             self.woken.push(slot);
         }

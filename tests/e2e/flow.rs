@@ -181,7 +181,8 @@ async fn who_stalls_and_goes_gives_its_room_back(network: Network) {
     let narrow = |server: Server| server.parts_ahead(64 << 10);
     let mut served = Served::with(Place::new(network), narrow).await;
     let mut wire = served.introduced_with_windows(1 << 20, 256 << 10).await;
-    let large = request(1, "Feed.blobs", |out| out.extend_from_slice(&[0x91, 0x91, 0xce, 0, 16, 0, 0]));
+    let large =
+        request(1, "Feed.blobs", |out| out.extend_from_slice(&[0x91, 0x91, 0xce, 0, 16, 0, 0]));
     wire.say(&large).await;
     let Said::Part { state: 1, .. } = wire.hear_frame().await else {
         unreachable!("it is a mebibyte")

@@ -155,9 +155,7 @@ async fn the_servers_stream_ends_and_the_clients_is_dropped(network: Network) {
 async fn a_dropped_stream_drops_its_producer(network: Network) {
     let mut served = serve(network).await;
     let client = served.feed().await;
-    for (key, mut blobs) in
-        [(1, client.endless(1, 1_000)), (2, client.endless_spawned(2, 1_000))]
-    {
+    for (key, mut blobs) in [(1, client.endless(1, 1_000)), (2, client.endless_spawned(2, 1_000))] {
         blobs.next().await.expect("there is one").expect("it arrives");
         assert_eq!(served.event().await, Event::Started(key));
         drop(blobs);
@@ -212,11 +210,8 @@ async fn a_handler_that_drops_its_stream_goes_on_without_it(network: Network) {
         for _ in 0..3 {
             sender.send(Bytes::from_static(b"item")).expect("it is taken");
         }
-        let call = if spawned {
-            client.taste_spawned(key, items, 2)
-        } else {
-            client.taste(key, items, 2)
-        };
+        let call =
+            if spawned { client.taste_spawned(key, items, 2) } else { client.taste(key, items, 2) };
         let call = tokio::spawn(call);
         assert_eq!(served.event().await, Event::Started(key));
         sender.closed().await;

@@ -65,7 +65,10 @@ async fn both_stream(network: Network) {
         // One after the other, each with what came before.
         for number in 0..100 {
             sender.send(number).expect("it is taken");
-            assert_eq!(doubled.next().await.expect("there is one").expect("it arrives"), 2 * number);
+            assert_eq!(
+                doubled.next().await.expect("there is one").expect("it arrives"),
+                2 * number
+            );
         }
         drop(sender);
         assert!(doubled.next().await.is_none());
@@ -155,7 +158,8 @@ async fn streams_may_be_empty(network: Network) {
 
 /// From nothing to a mebibyte, around each size at which something changes: blocks, copies, segments, parts, the window.
 fn sizes() -> Vec<usize> {
-    let steps: [usize; 10] = [0, 1, 255, 4 << 10, 8 << 10, 16 << 10, 64 << 10, 128 << 10, 256 << 10, 1 << 20];
+    let steps: [usize; 10] =
+        [0, 1, 255, 4 << 10, 8 << 10, 16 << 10, 64 << 10, 128 << 10, 256 << 10, 1 << 20];
     let mut sizes: Vec<_> = steps
         .into_iter()
         .flat_map(|size| [size.saturating_sub(40), size.saturating_sub(1), size, size + 1])
@@ -195,9 +199,10 @@ async fn items_above_the_window_pass_one_by_one(network: Network) {
         let channel = builder.connection_window(window).connect().await.expect("it listens");
         let client = FeedClient::new(channel);
         let sizes = vec![size; 10];
-        let streams = [client.blobs(sizes.clone()), client.blobs(sizes.clone())].map(async |blobs| {
-            blobs.map(|blob| blob.expect("it arrives").len()).collect::<Vec<_>>().await
-        });
+        let streams =
+            [client.blobs(sizes.clone()), client.blobs(sizes.clone())].map(async |blobs| {
+                blobs.map(|blob| blob.expect("it arrives").len()).collect::<Vec<_>>().await
+            });
         let (down, up) =
             tokio::join!(join_all(streams), join_all([0, 1].map(|_| client.sizes(blobs(&sizes)))));
         assert_eq!(down, [sizes.clone(), sizes.clone()]);

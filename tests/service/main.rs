@@ -2,6 +2,7 @@
 //!
 //! A trait with the name of another and fewer parameters stands for a caller of another version.
 
+mod calc;
 mod streams;
 
 use std::{

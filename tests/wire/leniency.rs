@@ -1,5 +1,8 @@
 //! What a receiver must accept although this project's writers never write it: integers of any width, arguments by
 //! name, arguments left out or too many, unknown keys, unknown types that may be ignored, further elements of an error.
+//! What it must accept of streams is in [`streams`].
+
+mod streams;
 
 use std::time::Duration;
 

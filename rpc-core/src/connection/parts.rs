@@ -24,6 +24,12 @@ use crate::{
 /// What the head of a message may take in front of its payload, beside a method's name and metadata, in bytes.
 const HEAD: usize = 40;
 
+/// The bytes of a part: it is a message within its receiver's limit too, which may be just above that on messages that need no parts.
+const PART: usize = FRAGMENT - PART_HEAD;
+
+/// What stands in front of a part's bytes.
+const PART_HEAD: usize = 8;
+
 /// Whether a message with a payload of so many bytes travels in parts.
 pub(super) fn is_large(payload: usize) -> bool {
     payload + HEAD > FRAGMENT
@@ -79,8 +85,14 @@ impl Bulk {
     }
 
     /// Whether a message of this call waits.
+    #[inline]
     pub(super) fn holds(&self, id: u32) -> bool {
-        self.queue.iter().any(|waiting| waiting.id == Some(id))
+        !self.queue.is_empty() && self.queue.iter().any(|waiting| waiting.id == Some(id))
+    }
+
+    /// Whether a message waits that counts in the windows of streams.
+    pub(super) fn holds_items(&self) -> bool {
+        self.queue.iter().any(|waiting| waiting.cost > 0)
     }
 
     /// The bytes that wait behind the message that is being sent.
@@ -164,7 +176,7 @@ impl Bulk {
             self.pop();
             return Some(Step::Last { tag, position });
         }
-        let size = first.left.min(FRAGMENT);
+        let size = first.left.min(PART);
         first.left -= size;
         first.has_begun = true;
         self.sent += size as u64;
@@ -267,11 +279,17 @@ const TELLING: usize = 23;
 impl Assembly {
     /// What the peer is to be told: how many bytes of parts were received, if it has not heard of enough of them.
     pub(super) fn news(&mut self) -> Option<u64> {
-        let is_due = self.received - self.told >= PARTS_TOLD;
+        let is_due = self.received - self.told >= PARTS_TOLD as u64;
         is_due.then(|| {
             self.told = self.received;
             self.received
         })
+    }
+
+    /// Whether no message is under way.
+    #[cfg(test)]
+    pub(super) fn is_idle(&self) -> bool {
+        matches!(self.state, Awaits::First)
     }
 
     /// Takes one part.
@@ -342,7 +360,7 @@ mod tests {
         Structs,
         frame::{Frame, FrameCodec},
         limits::MAX_MESSAGE_SIZE,
-        message::Message,
+        message::{Control, Message},
         payload::slice,
     };
 
@@ -360,7 +378,7 @@ mod tests {
         while let Some(Frame::Whole(body)) = codec.decode(&mut input).expect("right frames") {
             sizes.push(body.as_slice().len());
             match Message::parse(body.as_slice()).expect("a right message") {
-                Message::Part { state, bytes } => {
+                Message::Control(Control::Part { state, bytes }) => {
                     match assembly
                         .take(state, slice(&body, &bytes), MAX_MESSAGE_SIZE)
                         .expect("right")
@@ -404,7 +422,7 @@ mod tests {
         let (messages, sizes) = received(&mut output);
         assert_eq!(steps, 7);
         assert_eq!(messages.len(), 8, "seven pongs, and then the response");
-        assert!(sizes.iter().all(|size| *size <= FRAGMENT + 16), "{sizes:?}");
+        assert!(sizes.iter().all(|size| *size <= FRAGMENT), "{sizes:?}");
         let Message::Response { id: 7, payload, .. } = Message::parse(&messages[7]).expect("right")
         else {
             unreachable!("the response is last")

@@ -32,6 +32,11 @@ impl Sending {
         admits(self.limit, self.outstanding, size as u64)
     }
 
+    /// Whether an item of this size fits into what is left of the window: then it may also arrive before others that were admitted earlier.
+    pub(crate) fn fits(&self, size: usize) -> bool {
+        self.outstanding.saturating_add(size as u64) <= self.limit
+    }
+
     /// An item of this size was sent.
     pub(crate) fn sent(&mut self, size: usize) {
         self.outstanding += size as u64;
@@ -46,6 +51,12 @@ impl Sending {
             }
             None => false,
         }
+    }
+
+    /// Whether an item of any size may be sent.
+    #[cfg(test)]
+    pub(crate) fn admits_all(&self) -> bool {
+        self.outstanding <= self.limit / 2
     }
 
     /// The bytes that are outstanding.
@@ -90,6 +101,12 @@ impl Receiving {
             self.outstanding -= credit;
             credit
         })
+    }
+
+    /// The bytes for which no credit was given.
+    #[cfg(test)]
+    pub(crate) fn outstanding(&self) -> u64 {
+        self.outstanding
     }
 
     /// The bytes that have arrived and were not taken.

@@ -194,9 +194,7 @@ impl Feed for Feeder {
     }
 
     fn odd(&self, to: u64) -> impl Stream<Item = Result<u64, MathError>> {
-        stream::iter(
-            (0..to).map(|n| if n % 2 == 1 { Ok(n) } else { Err(MathError::DivideByZero) }),
-        )
+        stream::iter((0..to).map(|n| if n % 2 == 1 { Ok(n) } else { Err(MathError::DivideByZero) }))
     }
 
     fn odd_flat(&self, to: u64) -> impl Stream<Item = Result<u64, rpc::Error>> {

@@ -16,8 +16,8 @@ pub(crate) use probe::{
 };
 pub(crate) use served::{Served, serve};
 pub(crate) use wire::{
-    Said, Wire, go_away, hello, hello_with, numbers, push_back, refusal, request, request_with_metadata,
-    response,
+    Said, Wire, go_away, hello, hello_with, numbers, push_back, refusal, request,
+    request_with_metadata, response,
 };
 
 /// So long may a test take before it counts as hanging.

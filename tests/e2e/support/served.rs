@@ -5,7 +5,10 @@ use std::sync::Arc;
 use rpc::{Channel, Error, Server, ShutdownHandle};
 use tokio::{sync::mpsc, task::JoinHandle};
 
-use super::{Event, FeedClient, Network, Place, ProbeClient, ProbeDispatcher, State, Wire, feeder, hello_with, place, service};
+use super::{
+    Event, FeedClient, Network, Place, ProbeClient, ProbeDispatcher, State, Wire, feeder,
+    hello_with, place, service,
+};
 
 pub(crate) struct Served {
     pub(crate) place: Place,

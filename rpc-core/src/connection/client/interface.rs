@@ -10,7 +10,7 @@ use crate::{
     Backoff, Error, Structs,
     buffer::WriteBuffer,
     connection::parts::Bulk,
-    limits::{self, ASSUMED_MESSAGE_SIZE, LARGEST_WINDOW, MAX_FRAME_SIZE, MAX_TIMEOUT},
+    limits::{self, ASSUMED_MESSAGE_SIZE, LARGEST_WINDOW, MAX_FRAME_SIZE, MAX_TIMEOUT, PARTS_TOLD},
     payload::Payload,
 };
 
@@ -99,6 +99,8 @@ impl Config {
         self.max_attempts = self.max_attempts.max(1);
         self.stream_window = self.stream_window.min(LARGEST_WINDOW);
         self.connection_window = self.connection_window.min(LARGEST_WINDOW);
+        // The peer says how much it has read once that is so much.
+        self.parts_ahead = self.parts_ahead.max(PARTS_TOLD);
         self.write_high_water = self.write_high_water.max(1);
         self
     }

@@ -84,6 +84,8 @@ pub(super) struct Link {
     pub(super) receiving: Receiving,
     /// Whether an item has found no room.
     pub(super) has_blocked: bool,
+    /// Whether messages have been given up since, which makes room.
+    pub(super) has_given_up: bool,
     /// How many messages may still come for streams that are over.
     pub(super) stragglers: u32,
     keepalive: Keepalive,
@@ -121,6 +123,7 @@ impl Link {
             sending: Sending::new(0),
             receiving: Receiving::new(config.connection_window),
             has_blocked: false,
+            has_given_up: false,
             stragglers: 0,
             keepalive: Keepalive::new(config.keepalive_idle, config.keepalive_timeout, now),
             flood: Flood::new(hello.ping_interval, now),

@@ -230,10 +230,12 @@ impl<W: Default> Channel<W> {
         self.links.get(link).in_flight
     }
 
-    /// Whether something is to be sent on this connection.
+    /// Whether something is to be sent on this connection, or callers are to be told that they may send: see [`unblock`](Self::unblock).
     pub fn has_output(&self, link: LinkId) -> bool {
         let link = self.links.get(link);
-        bytes::Buf::has_remaining(&link.output) || link.has_parts(self.config.parts_ahead)
+        bytes::Buf::has_remaining(&link.output)
+            || link.has_parts(self.config.parts_ahead)
+            || link.has_given_up
     }
 
     /// Whether something is to be sent on a connection that takes no new calls.

@@ -17,8 +17,11 @@ use crate::{
     MetadataRef, connection::parts::is_large, limits::MAX_TIMEOUT, message, metadata::Extras,
 };
 
-/// So many messages may cross the end of a stream: two credits, and that no more is taken.
+/// So many messages may cross the end of a stream: that it begins, two credits, and that no more is taken.
 const STRAGGLERS_OF_STREAM: u32 = 4;
+
+/// And one the other calls: the method takes a stream, of which this end does not know, and no more of it.
+const STRAGGLERS_OF_CALL: u32 = 1;
 
 impl<W: Default> Channel<W> {
     /// Sends the first call of the queue, if it is its turn. To be called until it returns `None`, after each call that
@@ -64,9 +67,9 @@ impl<W: Default> Channel<W> {
         let id = (!outgoing.oneway).then_some(id);
         let takes = outgoing.takes;
         entry.streams = Streams::new(outgoing.streams, takes, self.config.stream_window, link);
-        if entry.streams.is_some() {
-            link.stragglers = link.stragglers.saturating_add(STRAGGLERS_OF_STREAM);
-        }
+        let stragglers =
+            if entry.streams.is_some() { STRAGGLERS_OF_STREAM } else { STRAGGLERS_OF_CALL };
+        link.stragglers = link.stragglers.saturating_add(stragglers);
         let head =
             |out: &mut Vec<u8>| message::write_call(out, id, outgoing.method, extras, metadata);
         (entry.position, entry.ordinal) = if is_large(outgoing.arguments.len()) {

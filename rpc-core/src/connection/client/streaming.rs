@@ -6,7 +6,7 @@
 
 use super::{
     CallRef, Channel, Event,
-    calls::{Entry, Stage},
+    calls::{Entry, Stage, UNSENT},
     interface::{Room, answer_too_large, item_too_large, streams_unasked},
     link::{Link, LinkId},
 };
@@ -112,8 +112,7 @@ impl<W: Default> Channel<W> {
         streams.upload = Upload::Open;
         streams.is_under_way = true;
         streams.sending.sent(size);
-        link.sending.sent(size);
-        link.frame(id, None, size, |out| message::write_item(out, id), item);
+        link.item(id, size, |out| message::write_item(out, id), item);
         Ok(Room::Sent)
     }
 
@@ -134,10 +133,11 @@ impl<W: Default> Channel<W> {
         Room::Sent
     }
 
-    /// Gives the callers on this connection whose next item found no room, and may find some now, to `unblocked`. To be asked whenever bytes
-    /// were sent or an event says [`Room`](Event::Room).
+    /// Gives the callers on this connection whose next item found no room, and may find some now, to `unblocked`. To be asked when an event
+    /// says [`Room`](Event::Room), and in each turn in which the output is looked at: what one call gives up is room for the others.
     pub fn unblock(&mut self, on: LinkId, mut unblocked: impl FnMut(&mut W)) {
         let link = self.links.get_mut(on);
+        link.has_given_up = false;
         if !link.has_blocked
             || link.unsent() >= self.config.write_high_water
             || !link.sending.admits(1)
@@ -223,9 +223,17 @@ impl<W: Default> Channel<W> {
         Ok(Event::LostItems { waiter, count, cost: size as u64 })
     }
 
+    /// The slot of a call about whose streams the server says something: its request has gone out whole, and was not answered.
+    fn streaming(&mut self, from: LinkId, id: u32) -> Result<u32, Violation> {
+        self.calls
+            .outstanding(from, id)
+            .filter(|slot| self.calls.entry(*slot).position != UNSENT)
+            .ok_or(Violation::NotOutstanding { id })
+    }
+
     /// Counts what has come of a stream; the slot of its call, if somebody waits for it.
     fn arrived(&mut self, from: LinkId, id: u32, size: usize) -> Result<Option<u32>, Violation> {
-        let slot = self.calls.outstanding(from, id).ok_or(Violation::NotOutstanding { id })?;
+        let slot = self.streaming(from, id)?;
         self.serves(from);
         let link = self.links.get_mut(from);
         if !link.receiving.arrived(size) {
@@ -249,6 +257,7 @@ impl<W: Default> Channel<W> {
         if let Some(streams) = &mut entry.streams {
             streams.is_under_way = true;
             streams.has_begun = true;
+            entry.opened();
         }
         Ok(Some(slot))
     }
@@ -265,11 +274,11 @@ impl<W: Default> Channel<W> {
 
     /// The method has returned its stream.
     pub(super) fn begun(&mut self, from: LinkId, id: u32) -> Result<Event<'_, W>, Violation> {
-        let slot = self.calls.outstanding(from, id).ok_or(Violation::NotOutstanding { id })?;
+        let slot = self.streaming(from, id)?;
         self.serves(from);
         let entry = self.calls.entry(slot);
         if entry.stage != Stage::Sent {
-            return Ok(Event::None);
+            return self.links.get_mut(from).straggler().map(|()| Event::None);
         }
         if entry.receives().is_none() {
             return Ok(self.unasked(slot));
@@ -281,21 +290,18 @@ impl<W: Default> Channel<W> {
             }
             _ => return Err(Violation::BegunTwice { id }),
         }
-        // From here on there is no bound but the one that was asked for.
-        if entry.outgoing.opens_only {
-            entry.deadline = None;
-        }
+        entry.opened();
         Ok(Event::Begun(&mut self.calls.entry(slot).waiter))
     }
 
     /// The server takes no more items.
     pub(super) fn stopped(&mut self, from: LinkId, id: u32) -> Result<Event<'_, W>, Violation> {
-        let slot = self.calls.outstanding(from, id).ok_or(Violation::NotOutstanding { id })?;
+        let slot = self.streaming(from, id)?;
         let entry = self.calls.entry(slot);
         match &mut entry.streams {
             Some(streams) if entry.stage == Stage::Sent && streams.upload != Upload::Closed => {
                 streams.upload = Upload::Closed;
-                // Its caller drops what it was to send.
+                // Its caller has given the stream up, and has none for another attempt.
                 streams.is_under_way = true;
                 let link = self.links.get_mut(from);
                 link.message(id, |out| message::write_end(out, id, None));
@@ -316,8 +322,7 @@ impl<W: Default> Channel<W> {
         let is_right = match id {
             None => link.sending.credit(bytes),
             Some(id) => {
-                let slot =
-                    self.calls.outstanding(from, id).ok_or(Violation::NotOutstanding { id })?;
+                let slot = self.streaming(from, id)?;
                 match &mut self.calls.entry(slot).streams {
                     Some(streams) => streams.sending.credit(bytes),
                     // It crossed the cancel of the call.
@@ -332,7 +337,15 @@ impl<W: Default> Channel<W> {
     }
 
     /// A call needs its streams no more: what has arrived and was not taken leaves the connection's window.
+    #[inline]
     pub(super) fn end_streams(&mut self, slot: u32) {
+        if self.calls.entry(slot).streams.is_some() {
+            self.end_streams_of(slot);
+        }
+    }
+
+    #[inline(never)]
+    fn end_streams_of(&mut self, slot: u32) {
         let entry = self.calls.entry(slot);
         let Some(streams) = entry.streams.take() else {
             return;
@@ -371,6 +384,13 @@ impl<W: Default> Channel<W> {
 }
 
 impl<W> Entry<W> {
+    /// Its stream has begun: from here on there is no bound but the one that was asked for.
+    fn opened(&mut self) {
+        if self.outgoing.opens_only {
+            self.deadline = None;
+        }
+    }
+
     fn receives(&mut self) -> Option<&mut Receiving> {
         self.streams.as_mut()?.receiving.as_mut()
     }
@@ -409,25 +429,25 @@ impl Link {
         bytes::Buf::remaining(&self.output) + self.bulk.waiting()
     }
 
-    /// Writes a frame that belongs to a call: in parts if it is large, and behind what the call has waiting. Whether it was written at once.
-    pub(super) fn frame(
+    /// Counts an item in the connection's window and writes it: in parts if it is large, and behind what its call has waiting. One that does not
+    /// fit, and passes because little is outstanding, does not overtake those that were admitted before it: they would find no room.
+    fn item(
         &mut self,
         id: u32,
-        tag: Option<u32>,
-        cost: usize,
+        size: usize,
         head: impl FnOnce(&mut Vec<u8>),
         payload: &mut Encoder,
-    ) -> bool {
-        let waits = is_large(payload.len()) || self.bulk.holds(id);
-        if waits {
-            self.bulk.push(Some(id), tag, cost, head, payload);
+    ) {
+        let is_last = !self.sending.fits(size) && self.bulk.holds_items();
+        self.sending.sent(size);
+        if is_large(payload.len()) || is_last || self.bulk.holds(id) {
+            self.bulk.push(Some(id), None, size, head, payload);
         } else {
             self.output.frame(head, payload);
         }
-        !waits
     }
 
-    /// The same for a message without a payload.
+    /// Writes a message that belongs to a call, behind what the call has waiting.
     pub(super) fn message(&mut self, id: u32, message: impl FnOnce(&mut Vec<u8>)) {
         if self.bulk.holds(id) {
             self.bulk.push_message(id, message);
@@ -439,7 +459,37 @@ impl Link {
     /// Gives up what a call has waiting.
     pub(super) fn abandon(&mut self, id: u32) {
         let removed = self.bulk.remove(id, &mut self.output);
+        self.has_given_up |= removed.messages > 0 && self.has_blocked;
         let was_outstanding = self.sending.credit(removed.cost as u64);
         debug_assert!(was_outstanding, "what was sent is outstanding");
+    }
+}
+
+#[cfg(test)]
+impl<W: Default> Channel<W> {
+    pub(in crate::connection) fn gauge(&self, on: LinkId) -> crate::connection::Gauge {
+        let link = self.links.get(on);
+        let streams = self.calls.iter().filter(|(_, entry)| entry.link == on);
+        let streams: Vec<_> = streams.filter_map(|(_, entry)| entry.streams.as_ref()).collect();
+        // Where something is to be sent, they are looked for behind it.
+        let is_low = link.unsent() < self.config.write_high_water;
+        let has_room = is_low && link.sending.admits_all() && !self.has_output(on);
+        let is_stuck = |streams: &&Box<Streams>| {
+            has_room && streams.upload == Upload::Blocked && streams.sending.admits_all()
+        };
+        crate::connection::Gauge {
+            stuck: streams.iter().copied().filter(is_stuck).count(),
+            streams: streams.len(),
+            sent: link.sending.outstanding(),
+            arrived: link.receiving.outstanding(),
+            untaken: link.receiving.untaken(),
+            is_idle: link.bulk.is_empty() && link.assembly.is_idle(),
+        }
+    }
+
+    /// The connection that carries a call which has not ended.
+    pub(in crate::connection) fn carrier(&mut self, call: CallRef) -> Option<LinkId> {
+        let entry = self.calls.held(call);
+        (entry.stage == Stage::Sent).then_some(entry.link)
     }
 }

@@ -33,6 +33,7 @@ impl Connection {
                 // Its handler has ended, but a large answer takes its time.
                 if self.abandon(id) {
                     self.write_failure(id, &error());
+                    return Event::Room;
                 }
                 Event::None
             }
@@ -90,7 +91,7 @@ impl Connection {
             self.write_failure(id, &error);
             return Some(error);
         }
-        self.frame(id, 0, |out| message::write_result(out, id), result);
+        self.frame(id, |out| message::write_result(out, id), result);
         None
     }
 

@@ -10,6 +10,7 @@ use crate::{
     dispatch::Incoming,
     limits::{
         self, ASSUMED_MESSAGE_SIZE, LARGEST_METADATA, LARGEST_WINDOW, MAX_FRAME_SIZE, MAX_TIMEOUT,
+        PARTS_TOLD,
     },
     payload::Payload,
 };
@@ -81,6 +82,8 @@ impl Config {
         self.max_nesting = self.max_nesting.clamp(1, limits::MAX_NESTING);
         self.stream_window = self.stream_window.min(LARGEST_WINDOW);
         self.connection_window = self.connection_window.min(LARGEST_WINDOW);
+        // The peer says how much it has read once that is so much.
+        self.parts_ahead = self.parts_ahead.max(PARTS_TOLD);
         self.write_high_water = self.write_high_water.max(1);
         self.max_timeout = self.max_timeout.min(MAX_TIMEOUT);
         self.ping_interval = self.ping_interval.min(MAX_TIMEOUT);
@@ -133,7 +136,8 @@ pub enum Event {
         /// Why.
         error: Error,
     },
-    /// Drop the handler with this handle; its call has been answered.
+    /// Drop the handler with this handle; its call has been answered. Items of other calls may find room: see
+    /// [`next_ready`](super::Connection::next_ready).
     Cancel {
         /// The number that the driver gave to [`pending`](super::Connection::pending).
         handle: u32,

@@ -26,6 +26,8 @@ struct Stream {
     handle: u32,
     sending: Sending,
     blocked: Blocked,
+    /// Whether the client knows of the items that were dropped in front of the one that found no room.
+    is_gap_told: bool,
     receiving: Receiving,
     upload: Upload,
 }
@@ -41,9 +43,20 @@ enum Blocked {
     Connection,
 }
 
+/// Where a message that was admitted goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    /// Wherever those of its call allow.
+    Any,
+    /// Behind all that waits.
+    Last,
+}
+
 /// The stream that the client sends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Upload {
+    /// There is none to take: an item would be for nothing, and its client is told so.
+    Unasked,
     /// Its items are taken.
     Open,
     /// It has ended.
@@ -103,21 +116,21 @@ impl Streams {
 
     /// What was sent for a call, and counted in the connection's window, will not arrive.
     pub(super) fn unsent(&mut self, cost: usize) {
+        let was_outstanding = self.sending.credit(cost as u64);
+        debug_assert!(was_outstanding, "what was sent is outstanding");
         if cost > 0 {
-            let was_outstanding = self.room(cost as u64);
-            debug_assert!(was_outstanding, "what was sent is outstanding");
+            self.has_room();
         }
     }
 
-    /// There is room again in the connection's window, for which others may wait; whether so much was outstanding.
-    fn room(&mut self, bytes: u64) -> bool {
+    /// There is room in the connection's window.
+    fn has_room(&mut self) {
         for stream in self.table.values_mut() {
             if stream.blocked == Blocked::Connection {
                 stream.blocked = Blocked::No;
                 self.ready.push(stream.handle);
             }
         }
-        self.sending.credit(bytes)
     }
 
     pub(super) fn shrink(&mut self) {
@@ -134,8 +147,9 @@ impl Connection {
             handle,
             sending: Sending::new(streams.peer_window),
             blocked: Blocked::No,
+            is_gap_told: false,
             receiving: Receiving::new(streams.window),
-            upload: if shape.takes { Upload::Open } else { Upload::Ended },
+            upload: if shape.takes { Upload::Open } else { Upload::Unasked },
         };
         streams.table.insert(key, stream);
     }
@@ -161,43 +175,70 @@ impl Connection {
         {
             item = Err(item_too_large(encoder.len() + message::ITEM_HEAD, limit));
         }
-        let mut notice = Vec::new();
-        if lost > 0 {
+        // Each of the two messages finds its own room, as the client counts them: together they may be more than a window admits.
+        if lost > 0 && !stream.is_gap_told {
+            let mut notice = Vec::new();
             message::write_lost(&mut notice, id, lost);
+            let Some(place) = self.admit(key, notice.len()) else { return false };
+            self.counted(id, place, &notice);
         }
-        let mut failure = Vec::new();
-        let size = match &item {
-            Ok(encoder) => message::item_size(id, encoder.len()),
+        let is_sent = match item {
+            Ok(encoder) => {
+                let size = message::item_size(id, encoder.len());
+                let place = self.admit(key, size);
+                if let Some(place) = place {
+                    self.place(id, size, place, |out| message::write_item(out, id), encoder);
+                }
+                place.is_some()
+            }
             Err(error) => {
-                message::write_failed_item(&mut failure, id, error);
-                failure.len()
+                let mut failure = Vec::new();
+                message::write_failed_item(&mut failure, id, &error);
+                let place = self.admit(key, failure.len());
+                if let Some(place) = place {
+                    self.counted(id, place, &failure);
+                }
+                place.is_some()
             }
         };
-        let cost = size + notice.len();
-        let blocked = if !stream.sending.admits(cost) {
+        if let Some(stream) = self.streams.table.get_mut(&key) {
+            stream.is_gap_told = lost > 0 && !is_sent;
+        }
+        is_sent
+    }
+
+    /// Counts a message of so many bytes in both windows, if they have room for it, and says where it goes. If not, its stream is noted as blocked.
+    ///
+    /// One that does not fit, and passes because little is outstanding, does not overtake those that were admitted before it: they would
+    /// find no room.
+    fn admit(&mut self, key: CallKey, size: usize) -> Option<Place> {
+        let Streams { table, sending, .. } = &mut self.streams;
+        let stream = table.get_mut(&key)?;
+        stream.blocked = if !stream.sending.admits(size) {
             Blocked::Stream
-        } else if !self.streams.sending.admits(cost) {
+        } else if !sending.admits(size) {
             Blocked::Connection
         } else {
             Blocked::No
         };
-        stream.blocked = blocked;
-        if blocked != Blocked::No {
-            return false;
+        if stream.blocked != Blocked::No {
+            return None;
         }
-        stream.sending.sent(cost);
-        self.streams.sending.sent(cost);
-        if lost > 0 {
-            self.bulk_or_output(id, |out| out.extend_from_slice(&notice));
-        }
-        match item {
-            Ok(encoder) => self.frame(id, cost, |out| message::write_item(out, id), encoder),
-            Err(_) => self.bulk_or_output(id, |out| out.extend_from_slice(&failure)),
-        }
-        true
+        let is_last = !sending.fits(size) && self.bulk.holds_items();
+        stream.sending.sent(size);
+        sending.sent(size);
+        Some(if is_last { Place::Last } else { Place::Any })
     }
 
-    /// A call whose item found no room, and may find some now. To be asked when [`Event::Room`] comes, and when a call is over.
+    /// The same for a message that has no payload, or is one.
+    fn counted(&mut self, id: u32, place: Place, message: &[u8]) {
+        let place = if is_large(message.len()) { Place::Last } else { place };
+        let head = |out: &mut Vec<u8>| out.extend_from_slice(message);
+        self.place(id, message.len(), place, head, &mut Encoder::default());
+    }
+
+    /// A call whose item found no room, and may find some now. To be asked when an event says [`Room`](Event::Room) or
+    /// [`Cancel`](Event::Cancel), and when calls have expired: what one of them gives up is room for the others.
     pub fn next_ready(&mut self) -> Option<u32> {
         self.streams.ready.pop()
     }
@@ -223,13 +264,14 @@ impl Connection {
         let (Some(id), Some(stream)) = (key.id(), self.streams.table.get_mut(&key)) else {
             return;
         };
-        let was_open = stream.upload == Upload::Open;
-        if stream.upload == Upload::Stopped {
-            return;
-        }
+        let has_ended = match stream.upload {
+            Upload::Unasked | Upload::Open => false,
+            Upload::Ended => true,
+            Upload::Stopped => return,
+        };
         stream.upload = Upload::Stopped;
         let left = stream.receiving.untaken();
-        if was_open {
+        if !has_ended {
             self.bulk_or_output(id, |out| message::write_cancel(out, id));
         }
         self.give_back(left);
@@ -307,12 +349,14 @@ impl Connection {
     fn late_item(&mut self, key: CallKey, size: usize) -> Result<Event, Violation> {
         self.streams.late(size)?;
         self.give_back(size as u64);
-        if let Some(pending) = self.calls.get(&key)
-            && !self.streams.table.contains_key(&key)
-        {
+        if let Some(pending) = self.calls.get(&key) {
             let handle = pending.handle;
-            self.streams(key, handle, Shape { takes: true });
-            self.stop_items(key);
+            if !self.streams.table.contains_key(&key) {
+                self.streams(key, handle, Shape { takes: false });
+            }
+            if self.streams.table.get(&key).is_some_and(|stream| stream.upload == Upload::Unasked) {
+                self.stop_items(key);
+            }
         }
         Ok(Event::None)
     }
@@ -347,14 +391,19 @@ impl Connection {
         if bytes == 0 {
             return Err(Violation::Credit { bytes });
         }
+        let streams = &mut self.streams;
         let is_right = match id {
-            None => self.streams.room(bytes),
-            Some(id) => match self.streams.table.get_mut(&CallKey::of_request(id)) {
+            None => {
+                let is_right = streams.sending.credit(bytes);
+                streams.has_room();
+                is_right
+            }
+            Some(id) => match streams.table.get_mut(&CallKey::of_request(id)) {
                 Some(stream) => {
                     let is_right = stream.sending.credit(bytes);
                     if stream.blocked == Blocked::Stream {
                         stream.blocked = Blocked::No;
-                        self.streams.ready.push(stream.handle);
+                        streams.ready.push(stream.handle);
                     }
                     is_right
                 }
@@ -365,15 +414,26 @@ impl Connection {
         if is_right { Ok(Event::Room) } else { Err(Violation::Credit { bytes }) }
     }
 
-    /// Writes a frame that belongs to a call: in parts if it is large, and behind what the call has waiting.
+    /// Writes a frame that belongs to a call.
     pub(super) fn frame(
         &mut self,
         id: u32,
-        cost: usize,
         head: impl FnOnce(&mut Vec<u8>),
         payload: &mut Encoder,
     ) {
-        if is_large(payload.len()) || self.bulk.holds(id) {
+        self.place(id, 0, Place::Any, head, payload);
+    }
+
+    /// Writes a frame that belongs to a call, and counts for so much: in parts if it is large, and behind what the call has waiting.
+    fn place(
+        &mut self,
+        id: u32,
+        cost: usize,
+        place: Place,
+        head: impl FnOnce(&mut Vec<u8>),
+        payload: &mut Encoder,
+    ) {
+        if is_large(payload.len()) || place == Place::Last || self.bulk.holds(id) {
             self.bulk.push(Some(id), None, cost, head, payload);
         } else {
             self.output.frame(head, payload);
@@ -394,5 +454,24 @@ impl Connection {
         let removed = self.bulk.remove(id, &mut self.output);
         self.streams.unsent(removed.cost);
         removed.messages > 0
+    }
+}
+
+#[cfg(test)]
+impl Connection {
+    pub(in crate::connection) fn gauge(&self) -> crate::connection::Gauge {
+        let is_stuck = |stream: &&Stream| match stream.blocked {
+            Blocked::No => false,
+            Blocked::Stream => stream.sending.admits_all(),
+            Blocked::Connection => self.streams.sending.admits_all(),
+        };
+        crate::connection::Gauge {
+            stuck: self.streams.table.values().filter(is_stuck).count(),
+            streams: self.streams.table.len(),
+            sent: self.streams.sending.outstanding(),
+            arrived: self.streams.receiving.outstanding(),
+            untaken: self.streams.receiving.untaken(),
+            is_idle: self.bulk.is_empty() && self.assembly.is_idle(),
+        }
     }
 }
