@@ -28,6 +28,7 @@ mod runtimes;
 mod shutdown;
 mod spawning;
 mod stream_ends;
+mod stream_lives;
 mod streams;
 mod support;
 mod waiting;

@@ -53,6 +53,8 @@ pub(crate) trait Feed {
     fn time_left(&self, ctx: &Context) -> impl Stream<Item = Option<Duration>>;
     /// What its upstream has left of the time.
     fn relay_time_left(&self) -> impl Stream<Item = Result<Option<Duration>, rpc::Error>>;
+    /// Nothing, once its upstream has failed to begin an awaited stream in time.
+    fn relay_later(&self, key: u32) -> impl Stream<Item = Result<u64, rpc::Error>>;
     /// What its upstream gives.
     fn relay(&self, key: u32) -> impl Stream<Item = Result<u32, rpc::Error>>;
     /// What its upstream's upstream gives.
@@ -278,6 +280,15 @@ impl Feed for Feeder {
 
     fn relay_time_left(&self) -> impl Stream<Item = Result<Option<Duration>, rpc::Error>> {
         self.upstream().time_left()
+    }
+
+    fn relay_later(&self, key: u32) -> impl Stream<Item = Result<u64, rpc::Error>> {
+        // The call is made by a handler without a deadline, which has none to give.
+        let later = self.upstream().later(key, 1);
+        stream::once(later).flat_map(|begun| match begun {
+            Ok(numbers) => Either::Left(numbers),
+            Err(error) => Either::Right(stream::iter([Err(error)])),
+        })
     }
 
     fn relay(&self, key: u32) -> impl Stream<Item = Result<u32, rpc::Error>> {

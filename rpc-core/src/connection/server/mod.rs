@@ -361,7 +361,8 @@ impl Connection {
 
     /// How long a call may take that asks for so much.
     fn timeout(&self, asked: Option<Duration>) -> Option<Duration> {
-        let asked = asked.or(self.peer.default_timeout);
+        // A client with a default says so of a call that is to have none (PROTOCOL 4.7).
+        let asked = asked.or(self.peer.default_timeout).filter(|asked| *asked < MAX_TIMEOUT);
         let most = self.config.max_timeout;
         if most == MAX_TIMEOUT { asked } else { Some(asked.map_or(most, |asked| asked.min(most))) }
     }
