@@ -59,12 +59,14 @@ impl WriteBuffer {
         }
     }
 
-    /// Appends one frame: `head` writes what stands in front of `pieces`, which have so many bytes in all. Large pieces stay where they are.
+    /// Appends one frame: `head` writes what stands in front of `pieces`, which have so many bytes in all. Large pieces stay where they are; small
+    /// ones are copied, and go to `spent`, for dropping one may run foreign code.
     pub(crate) fn segments(
         &mut self,
         head: impl FnOnce(&mut Vec<u8>),
         size: usize,
         pieces: impl IntoIterator<Item = Bytes>,
+        spent: &mut Vec<Bytes>,
     ) {
         let start = self.begin();
         head(&mut self.tail);
@@ -74,10 +76,19 @@ impl WriteBuffer {
             if piece.len() < LARGE_SEGMENT {
                 self.begin_tail();
                 self.tail.extend_from_slice(&piece);
+                spent.push(piece);
             } else {
                 self.push(piece);
             }
         }
+    }
+
+    /// Appends frames as they are: pieces, which stay where they are, and `tail` behind them.
+    pub(crate) fn frames(&mut self, pieces: impl IntoIterator<Item = Bytes>, tail: &[u8]) {
+        for piece in pieces {
+            self.push(piece);
+        }
+        self.raw(tail);
     }
 
     /// Appends one frame that `message` writes whole.

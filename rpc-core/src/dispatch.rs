@@ -303,9 +303,8 @@ impl Request {
                 match outgo.poll_way(cx) {
                     Way::Taken => return Poll::Pending,
                     Way::Free if !unsent.is_empty() => {}
-                    Way::Free | Way::Held if has_ended => {
-                        return if unsent.is_empty() { Poll::Ready(()) } else { Poll::Pending };
-                    }
+                    Way::Free if has_ended => return Poll::Ready(()),
+                    Way::Held if has_ended => return Poll::Pending,
                     Way::Free | Way::Held => match ready!(stream.as_mut().poll_next(cx)) {
                         Some(item) => unsent.push_back(item),
                         None => has_ended = true,

@@ -241,11 +241,7 @@ pub(crate) fn oversized(head_bytes: &[u8]) -> Result<(u64, Option<u32>), Violati
     let (kind, _) = head(&mut reader)?;
     let has_id = matches!(
         u8::try_from(kind).unwrap_or(u8::MAX),
-        kind::REQUEST
-            | kind::REQUEST_WITH_METADATA
-            | kind::RESPONSE
-            | kind::RESPONSE_WITH_METADATA
-            | kind::ITEM
+        kind::REQUEST | kind::REQUEST_WITH_METADATA | kind::RESPONSE | kind::RESPONSE_WITH_METADATA
     );
     let id = if has_id { Some(id(&mut reader)?) } else { None };
     Ok((kind, id))

@@ -229,13 +229,21 @@ impl<'a> Encoded<'a> {
         Self::single(name, bytes, None)
     }
 
+    /// The same, which may nest so deep.
+    pub(crate) fn nesting(name: &'static str, bytes: &'a [u8], max_nesting: u8) -> Self {
+        Self::read(name, Reader::nesting(bytes, max_nesting), None)
+    }
+
     /// The value that a payload consists of, called `name` in errors.
     pub fn of_payload(name: &'static str, payload: &'a Payload) -> Self {
         Self::single(name, payload.as_slice(), Some(payload))
     }
 
     fn single(name: &'static str, bytes: &'a [u8], payload: Option<&'a Payload>) -> Self {
-        let mut reader = payload.map_or_else(|| Reader::new(bytes), Payload::reader);
+        Self::read(name, payload.map_or_else(|| Reader::new(bytes), Payload::reader), payload)
+    }
+
+    fn read(name: &'static str, mut reader: Reader<'a>, payload: Option<&'a Payload>) -> Self {
         let state = match reader.skip() {
             Ok(_) if !reader.rest().is_empty() => {
                 State::Broken(Malformed::Type { expected: "the end", found: "a second value" })

@@ -12,9 +12,11 @@ use std::{
 
 use futures_core::Stream;
 
-use super::inbox::{Chunk, Inbox, read_block};
+use super::inbox::{Chunk, Found, Inbox, read_block};
 use crate::{
     Code, Error, Failure, Value,
+    limits::MAX_NESTING,
+    message,
     payload::{Body, Payload},
     value::Encoded,
 };
@@ -61,6 +63,7 @@ pub struct Streaming<T, E = Error> {
     /// What was taken last, and how far it was read.
     block: Vec<u8>,
     at: usize,
+    max_nesting: u8,
     lost: u64,
     items: PhantomData<fn() -> (T, E)>,
 }
@@ -84,7 +87,14 @@ impl<T, E> Streaming<T, E> {
     }
 
     fn new(origin: Origin) -> Self {
-        Self { origin, block: Vec::new(), at: 0, lost: 0, items: PhantomData }
+        Self {
+            origin,
+            block: Vec::new(),
+            at: 0,
+            max_nesting: MAX_NESTING,
+            lost: 0,
+            items: PhantomData,
+        }
     }
 
     /// Sets how long the whole of the stream may take, from its first poll on. Without it there is no bound. Ignored where the stream was polled,
@@ -134,16 +144,35 @@ impl<T: Value, E: Failure> Streaming<T, E> {
     }
 }
 
+/// An item that is an error, out of a block, where it was written as it came.
+fn failure<E: Failure>(bytes: &[u8]) -> E::Caller {
+    let error = message::read_error(bytes);
+    let unread = |malformed| Error::internal(format!("an error among the items: {malformed}"));
+    E::from_error(error.unwrap_or_else(unread))
+}
+
 impl<T: Value, E: Failure> Stream for Streaming<T, E> {
     type Item = Result<T, E::Caller>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = &mut *self;
         loop {
-            if let Some((item, next)) = read_block(&this.block, this.at) {
-                let decoded = this.decoded(Encoded::whole("item", item));
+            if let Some((found, next)) = read_block(&this.block, this.at) {
+                let item = match found {
+                    Found::Item(item) => {
+                        Some(this.decoded(Encoded::nesting("item", item, this.max_nesting)))
+                    }
+                    Found::Failure(error) => Some(Err(failure::<E>(error))),
+                    Found::Lost(count) => {
+                        this.lost = this.lost.saturating_add(count);
+                        None
+                    }
+                };
                 this.at = next;
-                return Poll::Ready(Some(decoded));
+                match item {
+                    Some(item) => return Poll::Ready(Some(item)),
+                    None => continue,
+                }
             }
             this.at = 0;
             let spare = mem::take(&mut this.block);
@@ -153,14 +182,13 @@ impl<T: Value, E: Failure> Stream for Streaming<T, E> {
                 Origin::Ended => return Poll::Ready(None),
             };
             match taken {
-                Taken::Chunk(Chunk::Block(block)) => this.block = block,
+                Taken::Chunk(Chunk::Block(block, max_nesting)) => {
+                    this.block = block;
+                    this.max_nesting = max_nesting;
+                }
                 Taken::Chunk(Chunk::Item(payload)) => {
                     return Poll::Ready(Some(this.decoded(Encoded::of_payload("item", &payload))));
                 }
-                Taken::Chunk(Chunk::Failure(error)) => {
-                    return Poll::Ready(Some(Err(E::from_error(error))));
-                }
-                Taken::Chunk(Chunk::Lost(count)) => this.lost = this.lost.saturating_add(count),
                 Taken::End(end) => {
                     this.origin = Origin::Ended;
                     return Poll::Ready(end.err().map(|error| Err(E::from_error(error))));
@@ -231,7 +259,7 @@ impl ServerInbox {
         let body = match item {
             Ok(payload) => state.inbox.push(payload, cost),
             Err(error) => {
-                state.inbox.push_failure(error, cost);
+                state.inbox.push_failure(&error, cost);
                 None
             }
         };
@@ -301,10 +329,10 @@ impl<T, E> Drop for Streaming<T, E> {
             let mut state = inbox.lock();
             state.reader = Reader::Dropped;
             let left = mem::take(&mut state.inbox);
-            let is_over = state.end.is_some();
+            let is_news = state.end.is_none() || !left.is_empty();
             drop(state);
             drop(left);
-            if !is_over {
+            if is_news {
                 inbox.connection.wake_by_ref();
             }
         }

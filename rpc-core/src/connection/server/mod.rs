@@ -374,7 +374,7 @@ impl Connection {
         match u8::try_from(kind).unwrap_or(u8::MAX) {
             kind::REQUEST | kind::REQUEST_WITH_METADATA => {
                 if let Some(id) = id
-                    && self.calls.contains_key(&CallKey::of_request(id))
+                    && (self.calls.contains_key(&CallKey::of_request(id)) || self.bulk.holds(id))
                 {
                     return Err(Violation::DuplicateId { id });
                 }
@@ -392,7 +392,6 @@ impl Connection {
                 let limit = self.config.max_message_size;
                 Ok(self.refuse(None, None, request_too_large(size, limit)))
             }
-            kind::ITEM => self.oversized_item(id.unwrap_or_default(), size),
             _ => Err(Violation::MessageTooLarge { kind, size }),
         }
     }
@@ -471,7 +470,9 @@ impl Connection {
 
     /// Moves the next part of a large message to the output, if there is one and it can be sent. To be called when the output has been sent.
     pub fn next_part(&mut self) -> bool {
-        self.has_parts() && self.bulk.step(&mut self.output).is_some()
+        let is_sent = self.has_parts() && self.bulk.step(&mut self.output).is_some();
+        drop(self.bulk.take_spent());
+        is_sent
     }
 
     /// Moves all that is to be sent to the output: nothing more will be read.
