@@ -1,28 +1,29 @@
 //! Items that have arrived and were not taken, in the order in which they came.
 //!
-//! Small items are copied together into blocks, each behind its length, so a window full of them costs about its bytes; a large one
-//! stays the slice of the frame that it is. A consumer takes a block at once and reads it item by item, without a lock. How much
-//! may lie here is the window's business (`window.rs`): the sender stops when it is full.
+//! What is small is copied together into blocks, each item behind its length, so a window full of them costs about its bytes; a large one
+//! stays the slice of the frame that it is. So do errors and gaps: as values of their own they would cost many times what they
+//! count for. A consumer takes a block at once and reads it item by item, without a lock. How much may lie here is the window's
+//! business (`window.rs`): the sender stops when it is full.
 
 use std::collections::VecDeque;
 
 use crate::{
     Error,
+    error::Origin,
     limits::{ITEM_BLOCK, SMALL_ITEM},
+    message,
     payload::{Body, Payload},
 };
 
 /// What a consumer takes at once.
 #[derive(Debug)]
 pub enum Chunk {
-    /// Small items, each with its length in front of it.
+    /// Small items, errors and gaps among them, each with its length in front of it.
     Block(Vec<u8>),
     /// One item.
     Item(Payload),
     /// An item that is an error.
     Failure(Error),
-    /// So many items were dropped here.
-    Lost(u64),
 }
 
 /// The items of one stream.
@@ -36,6 +37,10 @@ pub struct Inbox {
 
 const LENGTH: usize = 4;
 
+/// What stands in a length beside the length: it is that of an error, or of the number of items that were dropped.
+const FAILURE: u32 = 1 << 31;
+const GAP: u32 = 1 << 30;
+
 impl Inbox {
     /// Appends an item whose message had so many bytes. The frame's buffer comes back if it can be used again.
     pub fn push(&mut self, item: Payload, cost: u64) -> Option<Body> {
@@ -44,8 +49,32 @@ impl Inbox {
             self.chunks.push_back((Chunk::Item(item), cost));
             return None;
         }
+        self.append(0, bytes, cost);
+        Some(item.into_body())
+    }
+
+    /// Appends an item that is an error.
+    pub fn push_failure(&mut self, error: Error, cost: u64) {
+        // One of this process may have a cause, which is not to be lost; it has a limit's place in the stream, and is rare.
+        let is_small = error.details().is_none_or(|details| details.len() <= SMALL_ITEM);
+        if !is_small || error.origin() == Origin::Local {
+            self.chunks.push_back((Chunk::Failure(error), cost));
+            return;
+        }
+        let mut bytes = Vec::new();
+        message::write_error(&mut bytes, &error);
+        self.append(FAILURE, &bytes, cost);
+    }
+
+    /// Notes that so many items were dropped here; the message that said so had so many bytes.
+    pub fn push_lost(&mut self, count: u64, cost: u64) {
+        self.append(GAP, &count.to_be_bytes(), cost);
+    }
+
+    fn append(&mut self, kind: u32, bytes: &[u8], cost: u64) {
         let size = LENGTH + bytes.len();
-        let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX).to_be_bytes();
+        // Nothing that is appended here is above `SMALL_ITEM` by more than an error's text.
+        let length = (kind | u32::try_from(bytes.len()).unwrap_or(0)).to_be_bytes();
         match self.chunks.back_mut() {
             Some((Chunk::Block(block), total)) if block.len() + size <= ITEM_BLOCK => {
                 block.extend_from_slice(&length);
@@ -58,23 +87,6 @@ impl Inbox {
                 block.extend_from_slice(bytes);
                 self.chunks.push_back((Chunk::Block(block), cost));
             }
-        }
-        Some(item.into_body())
-    }
-
-    /// Appends an item that is an error.
-    pub fn push_failure(&mut self, error: Error, cost: u64) {
-        self.chunks.push_back((Chunk::Failure(error), cost));
-    }
-
-    /// Notes that so many items were dropped here; the message that said so had so many bytes.
-    pub fn push_lost(&mut self, count: u64, cost: u64) {
-        match self.chunks.back_mut() {
-            Some((Chunk::Lost(total), bytes)) => {
-                *total = total.saturating_add(count);
-                *bytes += cost;
-            }
-            _ => self.chunks.push_back((Chunk::Lost(count), cost)),
         }
     }
 
@@ -109,20 +121,41 @@ impl Inbox {
     }
 }
 
-/// The first item of a block behind `at`, and where the next one begins.
-pub(crate) fn read_block(block: &[u8], at: usize) -> Option<(&[u8], usize)> {
+/// What stands in a block.
+#[derive(Debug)]
+pub(crate) enum Entry<'a> {
+    /// An item.
+    Item(&'a [u8]),
+    /// An error in the place of an item.
+    Failure(Error),
+    /// So many items were dropped here.
+    Gap(u64),
+}
+
+/// What stands first in a block behind `at`, and where the next one begins.
+pub(crate) fn read_block(block: &[u8], at: usize) -> Option<(Entry<'_>, usize)> {
     let (length, rest) = block.get(at..)?.split_first_chunk::<LENGTH>()?;
-    let length = u32::from_be_bytes(*length) as usize;
-    Some((rest.get(..length)?, at + LENGTH + length))
+    let head = u32::from_be_bytes(*length);
+    let length = (head & !(FAILURE | GAP)) as usize;
+    let bytes = rest.get(..length)?;
+    let entry = if head & FAILURE != 0 {
+        let error = message::read_error(bytes);
+        Entry::Failure(error.unwrap_or_else(|malformed| Error::internal(malformed.to_string())))
+    } else if head & GAP != 0 {
+        Entry::Gap(bytes.try_into().map_or(0, u64::from_be_bytes))
+    } else {
+        Entry::Item(bytes)
+    };
+    Some((entry, at + LENGTH + length))
 }
 
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
 
-    use super::{Chunk, Inbox, read_block};
+    use super::{Chunk, Entry, Inbox, read_block};
     use crate::{
-        Error,
+        Code, Error,
         limits::SMALL_ITEM,
         payload::{Body, Payload},
     };
@@ -143,42 +176,58 @@ mod tests {
         }
         inbox.push_lost(2, 0);
         inbox.push_lost(3, 0);
-        inbox.push_failure(Error::not_found("gone"), 9);
-        let (mut out, mut lost, mut cost, mut failed) = (Vec::new(), 0, 0, false);
+        inbox.push_failure(Error::not_found("gone").from_remote(), 9);
+        inbox.push_failure(Error::not_found("here"), 9);
+        let (mut out, mut lost, mut cost, mut failed) = (Vec::new(), 0, 0, Vec::new());
         while let Some((chunk, bytes)) = inbox.take() {
             cost += bytes;
             match chunk {
                 Chunk::Block(block) => {
                     let mut at = 0;
-                    while let Some((item, next)) = read_block(&block, at) {
-                        out.push(item.to_vec());
+                    while let Some((entry, next)) = read_block(&block, at) {
                         at = next;
+                        match entry {
+                            Entry::Item(item) => out.push(item.to_vec()),
+                            Entry::Failure(error) => failed.push(error),
+                            Entry::Gap(count) => {
+                                assert!(failed.is_empty());
+                                lost += count;
+                            }
+                        }
                     }
                     assert_eq!(at, block.len());
                     inbox.recycle(block);
                 }
                 Chunk::Item(payload) => out.push(payload.as_slice().to_vec()),
-                Chunk::Lost(count) => {
-                    assert!(!failed);
-                    lost += count;
-                }
-                Chunk::Failure(_) => failed = true,
+                Chunk::Failure(error) => failed.push(error),
             }
         }
         assert_eq!(out, came);
-        assert_eq!((lost, failed), (5, true));
-        assert_eq!(cost, came.iter().map(|item| item.len() as u64 + 5).sum::<u64>() + 9);
+        assert_eq!(lost, 5);
+        let failed: Vec<_> = failed.iter().map(|error| (error.kind(), error.message())).collect();
+        assert_eq!(failed, [(Code::NotFound, "gone"), (Code::NotFound, "here")]);
+        assert_eq!(cost, came.iter().map(|item| item.len() as u64 + 5).sum::<u64>() + 18);
         assert!(inbox.is_empty());
     }
 
     #[test]
     fn a_window_of_small_items_costs_about_its_bytes() {
+        // Array, type, id and nil, in front of a value of one byte; an error without text; a gap beside an item.
+        costs_at_most(1, 6, |inbox| drop(inbox.push(item(1, 0), 6)));
+        let error = Error::new(Code::Unknown, "").from_remote();
+        costs_at_most(1, 9, |inbox| inbox.push_failure(error.clone(), 9));
+        costs_at_most(2, 11, |inbox| {
+            inbox.push_lost(1, 5);
+            inbox.push(item(1, 0), 6);
+        });
+    }
+
+    fn costs_at_most(times: usize, counts: usize, push: impl Fn(&mut Inbox)) {
         let mut inbox = Inbox::default();
         let mut cost = 0;
         while cost < 256 << 10 {
-            // Array, type, id and nil, in front of a value of one byte.
-            inbox.push(item(1, 0), 6);
-            cost += 6;
+            push(&mut inbox);
+            cost += counts;
         }
         let held: usize = inbox
             .chunks
@@ -189,7 +238,7 @@ mod tests {
             })
             .sum();
         let table = inbox.chunks.capacity() * size_of::<(Chunk, u64)>();
-        assert!(held + table <= (256 << 10) + (16 << 10), "{held} and {table}");
+        assert!(held + table <= times * (256 << 10) + (16 << 10), "{held} and {table}");
     }
 
     #[test]

@@ -12,7 +12,7 @@ use std::{
 
 use futures_core::Stream;
 
-use super::inbox::{Chunk, Inbox, read_block};
+use super::inbox::{Chunk, Entry, Inbox, read_block};
 use crate::{
     Code, Error, Failure, Value,
     payload::{Body, Payload},
@@ -140,10 +140,18 @@ impl<T: Value, E: Failure> Stream for Streaming<T, E> {
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = &mut *self;
         loop {
-            if let Some((item, next)) = read_block(&this.block, this.at) {
-                let decoded = this.decoded(Encoded::whole("item", item));
+            if let Some((entry, next)) = read_block(&this.block, this.at) {
+                let item = match entry {
+                    Entry::Item(item) => this.decoded(Encoded::whole("item", item)),
+                    Entry::Failure(error) => Err(E::from_error(error)),
+                    Entry::Gap(count) => {
+                        this.lost = this.lost.saturating_add(count);
+                        this.at = next;
+                        continue;
+                    }
+                };
                 this.at = next;
-                return Poll::Ready(Some(decoded));
+                return Poll::Ready(Some(item));
             }
             this.at = 0;
             let spare = mem::take(&mut this.block);
@@ -160,7 +168,6 @@ impl<T: Value, E: Failure> Stream for Streaming<T, E> {
                 Taken::Chunk(Chunk::Failure(error)) => {
                     return Poll::Ready(Some(Err(E::from_error(error))));
                 }
-                Taken::Chunk(Chunk::Lost(count)) => this.lost = this.lost.saturating_add(count),
                 Taken::End(end) => {
                     this.origin = Origin::Ended;
                     return Poll::Ready(end.err().map(|error| Err(E::from_error(error))));
