@@ -187,6 +187,7 @@ impl Course {
                     match shared.poll(call, awaited, cx.waker(), mem::take(&mut spare)) {
                         Found::Nothing => return Poll::Pending,
                         Found::News => {}
+                        Found::Stopped => self.sending = None,
                         Found::Begun => return Poll::Ready(Reached::Begun),
                         Found::Chunk(chunk) => return Poll::Ready(Reached::Chunk(chunk)),
                         Found::Outcome(outcome) => return Poll::Ready(self.ended(outcome)),
@@ -373,8 +374,11 @@ impl Course {
 #[must_use = "a call is sent when it is awaited"]
 pub struct StreamCall<T, E = Error, I = Error> {
     course: Option<Box<Course>>,
-    items: PhantomData<fn() -> (T, E, I)>,
+    items: PhantomData<Types<T, E, I>>,
 }
+
+/// What a call only speaks of, and does not hold.
+type Types<T, E, I> = fn() -> (T, E, I);
 
 impl<T, E, I> StreamCall<T, E, I> {
     /// Sets how long the whole of the stream may take, from the first poll of the call on.

@@ -273,7 +273,7 @@ impl Connected {
                     aside.woken.extend(waiter.push_lost(count, cost));
                 }
                 Event::Begun(waiter) => aside.woken.extend(waiter.begin()),
-                Event::Stopped(waiter) => aside.woken.extend(waiter.notify()),
+                Event::Stopped(waiter) => aside.woken.extend(waiter.stop()),
                 Event::Room => {
                     let woken = &mut aside.woken;
                     state.machine.unblock(self.id, |waiter| woken.extend(waiter.notify()));

@@ -26,7 +26,7 @@ use bytes::Buf;
 use futures_util::future::join_all;
 use rpc_core::{
     Address, Error,
-    connection::client::{Config, Late, LinkId, Outlook, Overdue},
+    connection::client::{Config, Late, LinkId, Outlook, Overdue, Phase},
 };
 use tokio::time::Instant;
 
@@ -196,11 +196,12 @@ impl Driver {
                 woken.extend(waiter.settle(Err(error)));
             });
         let link = was_active.then(|| std::mem::replace(&mut state.link, Link::Down));
+        // That a connection which went away is closed behind its last answer is no failure, where another one serves.
+        let is_no_failure = is_orderly && !was_active && state.machine.phase() == Phase::Ready;
         drop(state);
         drop((remains, link, connected));
         self.aside.settle();
-        // That a connection which went away is closed behind its last answer is no failure.
-        if was_active || !is_orderly {
+        if !is_no_failure {
             self.note_failure(&ended.error);
         }
     }

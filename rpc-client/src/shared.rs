@@ -35,6 +35,8 @@ pub(crate) struct Waiter {
     outcome: Option<Result<Payload, Error>>,
     /// Something else than the outcome has changed since the caller looked.
     has_news: bool,
+    /// The server takes no more of what the call sends.
+    is_stopped: bool,
     stream: Option<Box<Arrived>>,
 }
 
@@ -56,6 +58,12 @@ impl Waiter {
     pub(crate) fn notify(&mut self) -> Option<Waker> {
         self.has_news = true;
         self.waker.take()
+    }
+
+    /// The server takes no more of what the call sends.
+    pub(crate) fn stop(&mut self) -> Option<Waker> {
+        self.is_stopped = true;
+        self.notify()
     }
 
     /// The stream has begun.
@@ -93,8 +101,10 @@ impl Waiter {
 pub(crate) enum Found {
     /// Nothing; it is woken when there is something.
     Nothing,
-    /// That it may send again, or need not: look there first.
+    /// That it may send again: look there first.
     News,
+    /// That it is to send no more.
+    Stopped,
     /// Items of its stream.
     Chunk(Chunk),
     /// That its stream has begun.
@@ -231,7 +241,7 @@ impl Shared {
         let mut woken = Vec::new();
         state.submitted += 1;
         state.transmit(now, &mut woken);
-        if state.write_directly() {
+        if state.write_directly(&mut woken) {
             // There is room again.
             state.transmit(now, &mut woken);
         }
@@ -267,7 +277,7 @@ impl Shared {
             let waiter = state.machine.waiter(call);
             if waiter.has_news {
                 waiter.has_news = false;
-                return Found::News;
+                return if waiter.is_stopped { Found::Stopped } else { Found::News };
             }
             if let Some(stream) = &mut waiter.stream {
                 let is_begun = stream.has_begun || !stream.inbox.is_empty();
@@ -280,12 +290,7 @@ impl Shared {
                         }
                         if let Some((chunk, cost)) = stream.inbox.take() {
                             state.machine.took(call, cost);
-                            state.write_directly();
-                            let wakes_task = state.wakes_task();
-                            drop(guard);
-                            if wakes_task {
-                                self.wake();
-                            }
+                            self.sent(guard);
                             return Found::Chunk(chunk);
                         }
                         stream.inbox.shrink();
@@ -335,24 +340,21 @@ impl Shared {
 
     /// Something may have been written for a call that was sent.
     fn sent(&self, mut guard: MutexGuard<'_, State>) {
-        guard.write_directly();
+        let mut woken = Vec::new();
+        guard.write_directly(&mut woken);
         let wakes_task = guard.wakes_task();
         drop(guard);
         if wakes_task {
             self.wake();
         }
+        wake_all(woken);
     }
 
     /// The caller of a call that was submitted lost interest.
     pub(crate) fn cancel(&self, call: CallRef) {
         let mut guard = self.lock();
         let remains = guard.machine.cancel(call);
-        guard.write_directly();
-        let wakes_task = guard.wakes_task();
-        drop(guard);
-        if wakes_task {
-            self.wake();
-        }
+        self.sent(guard);
         drop(remains);
     }
 }
@@ -389,8 +391,9 @@ impl State {
         }
     }
 
-    /// Sends the output at once, for a caller that is alone: there is nobody to share a write with. Whether it tried.
-    fn write_directly(&mut self) -> bool {
+    /// Sends the output at once, for a caller that is alone: there is nobody to share a write with. Whether it tried; whose streams have room
+    /// then goes to `woken`, for the task may find nothing left to send.
+    fn write_directly(&mut self, woken: &mut Vec<Waker>) -> bool {
         let (Some(active), Link::Idle(Some(writer))) = (self.machine.active(), &self.link) else {
             return false;
         };
@@ -404,6 +407,7 @@ impl State {
         }
         // An error here is an error for the task too, which will say what it means.
         let _ = writer.try_write(output);
+        self.machine.unblock(active, |waiter| woken.extend(waiter.notify()));
         true
     }
 

@@ -19,6 +19,9 @@ use crate::{
 /// An empty queue of segments with room for more is freed.
 const KEPT_SEGMENTS: usize = 64;
 
+/// What precedes a segment is copied up to so many bytes, so that its buffer can be used again: mostly it is the head of one message.
+const SMALL_RUN: usize = 256;
+
 /// Bytes on their way out.
 #[derive(Debug, Default)]
 pub struct WriteBuffer {
@@ -141,14 +144,18 @@ impl WriteBuffer {
     fn push(&mut self, segment: Bytes) {
         let tail = std::mem::take(&mut self.tail);
         let sent = std::mem::take(&mut self.sent);
-        if tail.len() > sent {
+        let left = tail.len() - sent;
+        if left > SMALL_RUN {
             let mut tail = Bytes::from(tail);
             tail.advance(sent);
-            self.queued += tail.len();
             self.queue.push_back(tail);
         } else {
+            if left > 0 {
+                self.queue.push_back(Bytes::copy_from_slice(&tail[sent..]));
+            }
             give_io_buffer(tail);
         }
+        self.queued += left;
         self.queued += segment.len();
         self.queue.push_back(segment);
     }

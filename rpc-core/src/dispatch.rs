@@ -33,7 +33,7 @@ use crate::{
     context::Surroundings,
     description::Service,
     payload::{Body, Payload, Span},
-    stream::{Outgo, Outlet, ServerInbox, Streaming},
+    stream::{Outgo, Outlet, ServerInbox, Streaming, Way},
     value::{Encoder, Structs, Value},
 };
 
@@ -268,7 +268,7 @@ impl Request {
         let mut outgo = Outgo::new(outlet, &mut encoder);
         poll_fn(|cx| {
             loop {
-                ready!(outgo.poll_empty(cx));
+                ready!(outgo.poll_free(cx));
                 match ready!(stream.as_mut().poll_next(cx)) {
                     Some(item) => outgo.put(0, |encoder| encode(item, encoder)),
                     None => return Poll::Ready(()),
@@ -280,8 +280,8 @@ impl Request {
         Ok(())
     }
 
-    /// The same for a producer that must not wait: it is always asked for more, and of the items that could not be sent, all but the newest
-    /// `capacity` are dropped. The caller learns how many were.
+    /// The same for a producer that must not wait: while there is no room it is asked for more all the same, and of what it gives then all but the
+    /// newest `capacity` items are dropped. The caller learns how many were.
     ///
     /// # Errors
     ///
@@ -299,33 +299,30 @@ impl Request {
         let mut unsent = VecDeque::new();
         let (mut lost, mut has_ended) = (0, false);
         poll_fn(|cx| {
-            let mut asked = 0;
-            while !has_ended && asked < ASKED_AT_ONCE {
-                match stream.as_mut().poll_next(cx) {
-                    Poll::Ready(Some(item)) => unsent.push_back(item),
-                    Poll::Ready(None) => has_ended = true,
-                    Poll::Pending => break,
+            for _ in 0..ASKED_AT_ONCE {
+                match outgo.poll_way(cx) {
+                    Way::Taken => return Poll::Pending,
+                    Way::Free if !unsent.is_empty() => {}
+                    Way::Free | Way::Held if has_ended => {
+                        return if unsent.is_empty() { Poll::Ready(()) } else { Poll::Pending };
+                    }
+                    Way::Free | Way::Held => match ready!(stream.as_mut().poll_next(cx)) {
+                        Some(item) => unsent.push_back(item),
+                        None => has_ended = true,
+                    },
                 }
-                asked += 1;
-                if unsent.len() > capacity.max(1) {
+                if outgo.poll_way(cx) == Way::Free {
+                    if let Some(item) = unsent.pop_front() {
+                        let before = std::mem::take(&mut lost);
+                        outgo.put(before, |encoder| encode(item, encoder));
+                    }
+                } else if unsent.len() > capacity.max(1) {
                     unsent.pop_front();
                     lost += 1;
                 }
             }
-            if asked == ASKED_AT_ONCE {
-                cx.waker().wake_by_ref();
-            }
-            loop {
-                ready!(outgo.poll_empty(cx));
-                match unsent.pop_front() {
-                    Some(item) => {
-                        let before = std::mem::take(&mut lost);
-                        outgo.put(before, |encoder| encode(item, encoder));
-                    }
-                    None if has_ended => return Poll::Ready(()),
-                    None => return Poll::Pending,
-                }
-            }
+            cx.waker().wake_by_ref();
+            Poll::Pending
         })
         .await;
         give_buffer(encoder.take_buffer());

@@ -194,5 +194,5 @@ pub const UNSENT_IN_KERNEL: u32 = 256 << 10;
 /// Items of a stream up to this size are copied together into blocks, larger ones stay slices of what was read: 16 KiB.
 pub const SMALL_ITEM: usize = 16 << 10;
 
-/// The size of such a block: 8 KiB, or that of an item that is larger.
-pub const ITEM_BLOCK: usize = 8 << 10;
+/// The size of such a block: 4 KiB, as much as [`POOLED_BUFFERS`] keep, or that of an item that is larger.
+pub const ITEM_BLOCK: usize = SMALL_PAYLOAD;

@@ -1,15 +1,16 @@
 //! Messages: what stands in front of a payload, read and written (PROTOCOL 3).
 //!
 //! [`Message::parse`] reads up to the payload and no further: routing an answer costs the same whatever its size.
-//! It owns nothing; spans say where things lie in the frame. The writers append to a frame that a
-//! [`WriteBuffer`](crate::buffer::WriteBuffer) has begun.
+//! It owns nothing; spans say where things lie in the frame. The writers are in `message/write.rs`.
 
+mod write;
+
+pub(crate) use self::write::*;
 use crate::{
     Code, Error,
     hello::Hello,
-    limits::MAX_ERROR_MESSAGE,
-    metadata::{self, Extras, MetadataRef, from_micros, micros},
-    msgpack::{self, Malformed, Reader},
+    metadata::from_micros,
+    msgpack::{Malformed, Reader},
     payload::Span,
     violation::Violation,
 };
@@ -50,6 +51,13 @@ pub(crate) enum Message {
     Call { id: Option<u32>, method: Span, metadata: Option<Span>, payload: u32 },
     /// A response.
     Response { id: u32, error: Option<Span>, payload: u32 },
+    /// Anything else.
+    Control(Control),
+}
+
+/// A message that is neither a call nor a response.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Control {
     /// A cancel.
     Cancel { id: u32 },
     /// An item of a stream.
@@ -123,23 +131,41 @@ impl Message {
                 }
                 Self::Response { id, error, payload: position(&reader) }
             }
+            _ => Self::Control(Control::parse(kind, elements, &mut reader)?),
+        };
+        Ok(message)
+    }
+}
+
+impl Control {
+    /// Reads the rest of it; apart, so that calls and responses are read without a detour.
+    #[inline(never)]
+    fn parse(kind: u64, elements: u32, reader: &mut Reader<'_>) -> Result<Self, Violation> {
+        let expect = |wanted: u32| {
+            if elements == wanted {
+                Ok(())
+            } else {
+                Err(Violation::Elements { kind, found: elements })
+            }
+        };
+        Ok(match u8::try_from(kind).unwrap_or(u8::MAX) {
             kind::CANCEL => {
                 expect(3)?;
-                Self::Cancel { id: id(&mut reader)? }
+                Self::Cancel { id: id(reader)? }
             }
             kind::ITEM => {
                 expect(4)?;
-                let id = id(&mut reader)?;
-                let error = optional(&mut reader, "the error")?;
-                Self::Item { id, error, payload: position(&reader) }
+                let id = id(reader)?;
+                let error = optional(reader, "the error")?;
+                Self::Item { id, error, payload: position(reader) }
             }
             kind::END => {
                 expect(4)?;
-                Self::End { id: id(&mut reader)?, error: optional(&mut reader, "the error")? }
+                Self::End { id: id(reader)?, error: optional(reader, "the error")? }
             }
             kind::CREDIT => {
                 expect(4)?;
-                let id = if reader.take_nil() { None } else { Some(id(&mut reader)?) };
+                let id = if reader.take_nil() { None } else { Some(id(reader)?) };
                 Self::Credit { id, bytes: part("the credit", reader.unsigned())? }
             }
             kind::PART => {
@@ -151,7 +177,7 @@ impl Message {
                     state => return Err(Violation::PartState { state }),
                 };
                 let size = part("the part", reader.bin())?.len();
-                let end = position(&reader);
+                let end = position(reader);
                 if !reader.rest().is_empty() {
                     return Err(Violation::Part { what: "bytes behind a part" });
                 }
@@ -163,11 +189,11 @@ impl Message {
             }
             kind::BEGIN => {
                 expect(3)?;
-                Self::Begin { id: id(&mut reader)? }
+                Self::Begin { id: id(reader)? }
             }
             kind::LOST => {
                 expect(4)?;
-                let id = id(&mut reader)?;
+                let id = id(reader)?;
                 Self::Lost { id, count: part("the count", reader.unsigned())? }
             }
             kind::PING => {
@@ -182,16 +208,15 @@ impl Message {
             kind::GO_AWAY => {
                 expect(4)?;
                 let accepted = part("the count", reader.unsigned())?;
-                Self::GoAway { accepted, error: optional(&mut reader, "the error")? }
+                Self::GoAway { accepted, error: optional(reader, "the error")? }
             }
             kind::HELLO => {
                 expect(2)?;
-                Self::Hello(part("the hello", Hello::read(&mut reader))?)
+                Self::Hello(part("the hello", Hello::read(reader))?)
             }
             _ if (kind::FIRST_IGNORABLE..kind::PAST_LAST).contains(&kind) => Self::Ignored,
             _ => return Err(Violation::UnknownType { kind }),
-        };
-        Ok(message)
+        })
     }
 }
 
@@ -263,200 +288,6 @@ fn position(reader: &Reader<'_>) -> u32 {
 
 fn part<T>(part: &'static str, result: Result<T, Malformed>) -> Result<T, Violation> {
     result.map_err(|malformed| Violation::Malformed { part, malformed })
-}
-
-fn array(out: &mut Vec<u8>, elements: u32, kind: u8) {
-    msgpack::write_array_len(out, elements);
-    msgpack::write_uint(out, u64::from(kind));
-}
-
-/// Appends a request or, without an id, a notification, up to its arguments.
-pub(crate) fn write_call(
-    out: &mut Vec<u8>,
-    id: Option<u32>,
-    method: &str,
-    extras: Extras,
-    metadata: MetadataRef<'_>,
-) {
-    let plain = extras.is_empty() && metadata.is_empty();
-    match (id.is_some(), plain) {
-        (true, true) => array(out, 4, kind::REQUEST),
-        (true, false) => array(out, 5, kind::REQUEST_WITH_METADATA),
-        (false, true) => array(out, 3, kind::NOTIFICATION),
-        (false, false) => array(out, 4, kind::NOTIFICATION_WITH_METADATA),
-    }
-    if let Some(id) = id {
-        msgpack::write_uint(out, u64::from(id));
-    }
-    msgpack::write_str(out, method);
-    if !plain {
-        metadata::write(out, extras, metadata);
-    }
-}
-
-/// Appends a response up to its result.
-pub(crate) fn write_result(out: &mut Vec<u8>, id: u32) {
-    array(out, 4, kind::RESPONSE);
-    msgpack::write_uint(out, u64::from(id));
-    msgpack::write_nil(out);
-}
-
-/// Appends a response with an error.
-pub(crate) fn write_failure(out: &mut Vec<u8>, id: u32, error: &Error) {
-    array(out, 4, kind::RESPONSE);
-    msgpack::write_uint(out, u64::from(id));
-    write_error(out, error);
-    msgpack::write_nil(out);
-}
-
-/// Appends a cancel.
-pub(crate) fn write_cancel(out: &mut Vec<u8>, id: u32) {
-    array(out, 3, kind::CANCEL);
-    msgpack::write_uint(out, u64::from(id));
-    msgpack::write_nil(out);
-}
-
-/// What an item's message has in front of its value, at most, in bytes.
-pub(crate) const ITEM_HEAD: usize = 8;
-
-/// The size of the message of an item whose value has so many bytes.
-pub(crate) fn item_size(id: u32, value: usize) -> usize {
-    let id = match id {
-        0..=0x7f => 1,
-        0x80..=0xff => 2,
-        0x100..=0xffff => 3,
-        0x1_0000..=u32::MAX => 5,
-    };
-    3 + id + value
-}
-
-/// Appends an item of a stream up to its value.
-pub(crate) fn write_item(out: &mut Vec<u8>, id: u32) {
-    array(out, 4, kind::ITEM);
-    msgpack::write_uint(out, u64::from(id));
-    msgpack::write_nil(out);
-}
-
-/// Appends an item of a stream that is an error.
-pub(crate) fn write_failed_item(out: &mut Vec<u8>, id: u32, error: &Error) {
-    array(out, 4, kind::ITEM);
-    msgpack::write_uint(out, u64::from(id));
-    write_error(out, error);
-    msgpack::write_nil(out);
-}
-
-/// Appends the end of a client's stream.
-pub(crate) fn write_end(out: &mut Vec<u8>, id: u32, error: Option<&Error>) {
-    array(out, 4, kind::END);
-    msgpack::write_uint(out, u64::from(id));
-    match error {
-        Some(error) => write_error(out, error),
-        None => msgpack::write_nil(out),
-    }
-    msgpack::write_nil(out);
-}
-
-/// Appends a credit.
-pub(crate) fn write_credit(out: &mut Vec<u8>, id: Option<u32>, bytes: u64) {
-    array(out, 4, kind::CREDIT);
-    match id {
-        Some(id) => msgpack::write_uint(out, u64::from(id)),
-        None => msgpack::write_nil(out),
-    }
-    msgpack::write_uint(out, bytes);
-    msgpack::write_nil(out);
-}
-
-/// Appends a part of a message up to its bytes, of which there are so many.
-pub(crate) fn write_part(out: &mut Vec<u8>, state: PartState, size: usize) {
-    array(out, 3, kind::PART);
-    msgpack::write_uint(
-        out,
-        match state {
-            PartState::Last => 0,
-            PartState::More => 1,
-            PartState::Abandoned => 2,
-        },
-    );
-    msgpack::write_bin_len(out, size);
-}
-
-/// Appends that so many bytes of parts have been received in all.
-pub(crate) fn write_received(out: &mut Vec<u8>, bytes: u64) {
-    array(out, 3, kind::RECEIVED);
-    msgpack::write_uint(out, bytes);
-    msgpack::write_nil(out);
-}
-
-/// Appends that a stream has begun.
-pub(crate) fn write_begin(out: &mut Vec<u8>, id: u32) {
-    array(out, 3, kind::BEGIN);
-    msgpack::write_uint(out, u64::from(id));
-    msgpack::write_nil(out);
-}
-
-/// Appends that so many items of a stream were dropped.
-pub(crate) fn write_lost(out: &mut Vec<u8>, id: u32, count: u64) {
-    array(out, 4, kind::LOST);
-    msgpack::write_uint(out, u64::from(id));
-    msgpack::write_uint(out, count);
-    msgpack::write_nil(out);
-}
-
-/// Appends a ping.
-pub(crate) fn write_ping(out: &mut Vec<u8>, token: u64) {
-    array(out, 3, kind::PING);
-    msgpack::write_uint(out, token);
-    msgpack::write_nil(out);
-}
-
-/// Appends a pong.
-pub(crate) fn write_pong(out: &mut Vec<u8>, token: u64) {
-    array(out, 3, kind::PONG);
-    msgpack::write_uint(out, token);
-    msgpack::write_nil(out);
-}
-
-/// Appends a go-away.
-pub(crate) fn write_go_away(out: &mut Vec<u8>, accepted: u64, error: Option<&Error>) {
-    array(out, 4, kind::GO_AWAY);
-    msgpack::write_uint(out, accepted);
-    match error {
-        Some(error) => write_error(out, error),
-        None => msgpack::write_nil(out),
-    }
-    msgpack::write_nil(out);
-}
-
-/// Appends a hello.
-pub(crate) fn write_hello(out: &mut Vec<u8>, hello: &Hello) {
-    array(out, 2, kind::HELLO);
-    hello.write(out);
-}
-
-/// Appends an error (PROTOCOL 6.1).
-pub(crate) fn write_error(out: &mut Vec<u8>, error: &Error) {
-    msgpack::write_array_len(out, if error.retry_after().is_some() { 5 } else { 4 });
-    msgpack::write_uint(out, u64::from(error.kind() as u8));
-    msgpack::write_str(out, cut(error.message()));
-    match error.details() {
-        Some(details) => msgpack::write_bin(out, details),
-        None => msgpack::write_nil(out),
-    }
-    let not_started = if error.is_not_started() { FLAG_NOT_STARTED } else { 0 };
-    let application = if error.is_application() { FLAG_APPLICATION } else { 0 };
-    msgpack::write_uint(out, not_started | application);
-    if let Some(delay) = error.retry_after() {
-        msgpack::write_uint(out, micros(delay));
-    }
-}
-
-fn cut(message: &str) -> &str {
-    let mut end = message.len().min(MAX_ERROR_MESSAGE);
-    while !message.is_char_boundary(end) {
-        end -= 1;
-    }
-    &message[..end]
 }
 
 /// Reads an error that the peer sent.

@@ -167,6 +167,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<'_, T> {
                 self.machine.go_away();
                 self.surroundings.drain();
             }
+            // What a call that is over did not send leaves room for others.
+            self.move_ready();
             let flushed = self.poll_flush(cx);
             if let Poll::Ready(Err(_)) = flushed {
                 return Poll::Ready(End::Transport);

@@ -151,8 +151,8 @@ impl<'a> Handlers<'a> {
         else {
             return;
         };
-        let is_sent = outlet.offer(send) == Offered::Sent;
-        if is_sent && self.router.route(*method).run == Run::Inline && wake.list() {
+        let is_news = outlet.offer(send) == Offered::Sent;
+        if is_news && self.router.route(*method).run == Run::Inline && wake.list() {
             self.woken.push(slot);
         }
     }
@@ -251,7 +251,10 @@ impl<'a> Handlers<'a> {
             &mut self.slots[slot as usize];
         *place = blank;
         *occupant = Occupant::None;
-        *inbox = None;
+        if let Some(inbox) = inbox.take() {
+            // The handler may have handed its stream to a task that waits for more.
+            inbox.end(Err(Error::cancelled("the call is over")));
+        }
         if let Some(outlet) = outlet {
             outlet.clear();
         }
@@ -340,9 +343,12 @@ impl<'a> Handlers<'a> {
 impl Drop for Handlers<'_> {
     // The connection is gone: each pending handler is dropped, and one that panics there does not keep the others.
     fn drop(&mut self) {
-        for Slot { method, place, occupant, .. } in &self.slots {
+        for Slot { method, place, occupant, inbox, .. } in &self.slots {
             if let Occupant::Call(..) = occupant {
                 clear(session(&mut self.methods, *method), *place);
+            }
+            if let Some(inbox) = inbox {
+                inbox.end(Err(Error::unavailable("the connection was lost")));
             }
         }
     }

@@ -70,8 +70,12 @@ async fn what_breaks_the_protocol_ends_every_call(network: Network) {
             framed(vec![0x94, 0, 1, 0xa1, b'm', 0x90]),
             "a message of type 0 from the wrong side (PROTOCOL 3.4)",
         ),
-        (framed(vec![0x93, 6, 1, 0xc0]), "a message of type 6 from the wrong side (PROTOCOL 3.4)"),
-        (framed(vec![0x93, 8, 1, 0xc0]), "unknown message type 8 (PROTOCOL 3.4)"),
+        (framed(vec![0x93, 6, 1, 0xc0]), "(PROTOCOL 10.8)"),
+        (
+            framed(vec![0x94, 8, 1, 0xc0, 0xc0]),
+            "a message of type 8 from the wrong side (PROTOCOL 3.4)",
+        ),
+        (framed(vec![0x93, 18, 1, 0xc0]), "unknown message type 18 (PROTOCOL 3.4)"),
         (framed(vec![0x94, 1, 0, 7, 0xc0]), "the error of a message: expected an array"),
         (framed(vec![0x93, 1, 0, 0xc0]), "a message of type 1 with 3 elements (PROTOCOL 3.3)"),
     ] {

@@ -85,8 +85,9 @@ impl Bulk {
     }
 
     /// Whether a message of this call waits.
+    #[inline]
     pub(super) fn holds(&self, id: u32) -> bool {
-        self.queue.iter().any(|waiting| waiting.id == Some(id))
+        !self.queue.is_empty() && self.queue.iter().any(|waiting| waiting.id == Some(id))
     }
 
     /// Whether a message waits that counts in the windows of streams.
@@ -359,7 +360,7 @@ mod tests {
         Structs,
         frame::{Frame, FrameCodec},
         limits::MAX_MESSAGE_SIZE,
-        message::Message,
+        message::{Control, Message},
         payload::slice,
     };
 
@@ -377,7 +378,7 @@ mod tests {
         while let Some(Frame::Whole(body)) = codec.decode(&mut input).expect("right frames") {
             sizes.push(body.as_slice().len());
             match Message::parse(body.as_slice()).expect("a right message") {
-                Message::Part { state, bytes } => {
+                Message::Control(Control::Part { state, bytes }) => {
                     match assembly
                         .take(state, slice(&body, &bytes), MAX_MESSAGE_SIZE)
                         .expect("right")

@@ -3,7 +3,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use proptest::prelude::*;
 
-use super::{Message, oversized, read_error, write_call, write_error, write_failure, write_result};
+use super::{
+    Control, Message, oversized, read_error, write_call, write_error, write_failure, write_result,
+};
 use crate::{
     Code, Error, Metadata, Violation,
     error::Origin,
@@ -183,11 +185,11 @@ proptest! {
                     let _ = read_error(&slice(&frame, &error));
                 }
             }
-            Ok(Message::Item { error, payload, .. }) => {
+            Ok(Message::Control(Control::Item { error, payload, .. })) => {
                 prop_assert!(error.as_ref().is_none_or(within) && payload as usize <= length);
             }
-            Ok(Message::Part { bytes, .. }) => prop_assert!(within(&bytes)),
-            Ok(Message::GoAway { error, .. } | Message::End { error, .. }) => prop_assert!(error.as_ref().is_none_or(within)),
+            Ok(Message::Control(Control::Part { bytes, .. })) => prop_assert!(within(&bytes)),
+            Ok(Message::Control(Control::GoAway { error, .. }) | Message::Control(Control::End { error, .. })) => prop_assert!(error.as_ref().is_none_or(within)),
             Ok(_) => {}
             Err(violation) => {
                 let named = matches!(

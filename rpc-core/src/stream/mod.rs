@@ -18,8 +18,8 @@ mod upload;
 mod window;
 
 pub use inbox::{Chunk, Inbox};
-pub(crate) use outlet::Outgo;
 pub use outlet::{Content, Offered, Outlet};
+pub(crate) use outlet::{Outgo, Way};
 pub use streaming::{Arrivals, ServerInbox, Source, Streaming, Taken};
 pub use upload::{Upload, Uploaded};
 pub(crate) use window::{Receiving, Sending};

@@ -5,7 +5,7 @@
 //! ```text
 //!            put                    offer, and it was sent
 //!   Empty ─────────▶ Begin │ Item │ Failure ─────────▶ Empty
-//!                        │ offer, and there was no room: it stays
+//!                        │ offer, and there was no room: it stays, and is held
 //! ```
 //!
 //! While it is not empty, the stream is not asked for another item. Where the handler runs in its connection's task, the task polls it again
@@ -56,7 +56,22 @@ struct State {
     encoder: Encoder,
     /// Items that were dropped in front of the one that is held.
     lost: u64,
+    /// There was no room for it.
+    is_held: bool,
+    /// The producer wants to know when there is none: it does not wait.
+    is_eager: bool,
     producer: Option<Waker>,
+}
+
+/// Whether something may be put in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// It may.
+    Free,
+    /// Something is on its way out.
+    Taken,
+    /// Something is, and found no room.
+    Held,
 }
 
 /// The way out of one stream.
@@ -77,24 +92,29 @@ impl Outlet {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether something may be put in; if not, its task is woken when it may.
-    fn poll_empty(&self, cx: &Context<'_>) -> Poll<()> {
-        let state = self.lock();
-        if let Holds::Nothing = state.holds {
-            return Poll::Ready(());
-        }
-        if !state.producer.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
-            drop(state);
-            let waker = Some(cx.waker().clone());
-            let mut again = self.lock();
-            if let Holds::Nothing = again.holds {
-                return Poll::Ready(());
+    /// Whether something may be put in; if not, its task is woken when that changes.
+    fn poll_way(&self, cx: &Context<'_>, is_eager: bool) -> Way {
+        let mut replacement = None;
+        loop {
+            let mut state = self.lock();
+            state.is_eager = is_eager;
+            let way = match (&state.holds, state.is_held) {
+                (Holds::Nothing, _) => return Way::Free,
+                (_, false) => Way::Taken,
+                (_, true) => Way::Held,
+            };
+            if state.producer.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+                return way;
             }
-            let before = mem::replace(&mut again.producer, waker);
-            drop(again);
-            drop(before);
+            if let Some(replacement) = replacement.take() {
+                let before = state.producer.replace(replacement);
+                drop(state);
+                drop(before);
+                return way;
+            }
+            drop(state);
+            replacement = Some(cx.waker().clone());
         }
-        Poll::Pending
     }
 
     fn put(&self, put: impl FnOnce(&mut State)) {
@@ -107,7 +127,7 @@ impl Outlet {
     /// Shows `send` what is held, and how many items were dropped in front of it; `send` says whether it took it.
     pub fn offer(&self, send: impl FnOnce(Content<'_>, u64) -> bool) -> Offered {
         let mut state = self.lock();
-        let State { holds, encoder, lost, producer } = &mut *state;
+        let State { holds, encoder, lost, is_held, is_eager, producer } = &mut *state;
         let content = match holds {
             Holds::Nothing => return Offered::Nothing,
             Holds::Begin => Content::Begin,
@@ -115,8 +135,15 @@ impl Outlet {
             Holds::Failure(error) => Content::Failure(error),
         };
         if !send(content, *lost) {
+            let is_news = *is_eager && !mem::replace(is_held, true);
+            let waker = if is_news { producer.take() } else { None };
+            drop(state);
+            if let Some(waker) = waker {
+                waker.wake();
+            }
             return Offered::Held;
         }
+        *is_held = false;
         *lost = 0;
         let failure = mem::take(holds);
         let waker = if self.consumer.is_some() { producer.take() } else { None };
@@ -133,6 +160,8 @@ impl Outlet {
         let mut state = self.lock();
         let before = (mem::take(&mut state.holds), mem::take(&mut state.encoder));
         state.lost = 0;
+        state.is_held = false;
+        state.is_eager = false;
         drop(state);
         drop(before);
     }
@@ -151,8 +180,17 @@ impl<'a> Outgo<'a> {
         Self { outlet, encoder }
     }
 
-    pub(crate) fn poll_empty(&self, cx: &Context<'_>) -> Poll<()> {
-        self.outlet.poll_empty(cx)
+    /// Ready when something may be put in.
+    pub(crate) fn poll_free(&self, cx: &Context<'_>) -> Poll<()> {
+        match self.outlet.poll_way(cx, false) {
+            Way::Free => Poll::Ready(()),
+            Way::Taken | Way::Held => Poll::Pending,
+        }
+    }
+
+    /// Whether something may be put in, for a producer that does not wait.
+    pub(crate) fn poll_way(&self, cx: &Context<'_>) -> Way {
+        self.outlet.poll_way(cx, true)
     }
 
     pub(crate) fn begin(&self) {

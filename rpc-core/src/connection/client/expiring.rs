@@ -96,9 +96,8 @@ impl<W: Default> Channel<W> {
                 }
             }
             .not_started(true),
-            Stage::Sent if entry.streams.is_some() && entry.is_under_way() => {
-                waited_for("for the end of its stream")
-            }
+            Stage::Sent if entry.is_under_way() => waited_for("for the end of its stream"),
+            Stage::Sent if entry.outgoing.streams => waited_for("for its stream"),
             Stage::Sent => {
                 let unsent = self.links.get(entry.link).output.position();
                 let is_sent = entry.position < unsent;

@@ -12,7 +12,7 @@ use crate::{
     Error, Violation,
     connection::parts::Assembled,
     frame::Frame,
-    message::{self, Message, kind},
+    message::{self, Control, Message, kind},
     payload::{Body, Payload, Span, slice},
 };
 
@@ -44,7 +44,7 @@ impl<W: Default> Channel<W> {
         };
         let message = Message::parse(body.as_slice())?;
         if awaits_hello {
-            let Message::Hello(hello) = message else {
+            let Message::Control(Control::Hello(hello)) = message else {
                 return Err(Violation::HelloExpected { kind: message::kind_of(body.as_slice()) });
             };
             link.open(hello, &self.config, now);
@@ -61,31 +61,52 @@ impl<W: Default> Channel<W> {
                     .map_err(|malformed| Violation::Malformed { part: "the error", malformed })?;
                 self.failed_call(from, id, error, now)
             }
-            Message::Ping { token } => {
+            Message::Call { .. } => {
+                Err(Violation::WrongSide { kind: message::kind_of(body.as_slice()) })
+            }
+            Message::Control(control) => self.control(from, control, frame, now),
+        }
+    }
+
+    /// Takes a message that is no response; apart, so that responses are taken without a detour.
+    #[inline(never)]
+    fn control(
+        &mut self,
+        from: LinkId,
+        control: Control,
+        frame: &mut Frame,
+        now: Instant,
+    ) -> Result<Event<'_, W>, Violation> {
+        let Frame::Whole(body) = frame else {
+            return Ok(Event::None);
+        };
+        let link = self.links.get_mut(from);
+        match control {
+            Control::Ping { token } => {
                 link.allow(now)?;
                 link.pong(token, self.config.write_high_water);
                 Ok(Event::None)
             }
-            Message::Pong => {
+            Control::Pong => {
                 link.answered(now)?;
                 Ok(Event::None)
             }
-            Message::Ignored => {
+            Control::Ignored => {
                 link.allow(now)?;
                 Ok(Event::None)
             }
-            Message::GoAway { accepted, error } => {
+            Control::GoAway { accepted, error } => {
                 if link.has_left {
                     link.allow(now)?;
                 }
                 self.goes_away(from, accepted, error, body, now)
             }
-            Message::Item { id, error, payload } => self.item(from, id, error, payload, body),
-            Message::Begin { id } => self.begun(from, id),
-            Message::Lost { id, count } => self.lost_items(from, id, count, body.as_slice().len()),
-            Message::Cancel { id } => self.stopped(from, id),
-            Message::Credit { id, bytes } => self.credit(from, id, bytes),
-            Message::Part { state, bytes } => {
+            Control::Item { id, error, payload } => self.item(from, id, error, payload, body),
+            Control::Begin { id } => self.begun(from, id),
+            Control::Lost { id, count } => self.lost_items(from, id, count, body.as_slice().len()),
+            Control::Cancel { id } => self.stopped(from, id),
+            Control::Credit { id, bytes } => self.credit(from, id, bytes),
+            Control::Part { state, bytes } => {
                 let limit = self.config.max_message_size;
                 let assembled = link.assembly.take(state, slice(body, &bytes), limit)?;
                 if let Some(bytes) = link.assembly.news() {
@@ -100,12 +121,12 @@ impl<W: Default> Channel<W> {
                     }
                 }
             }
-            Message::Received { bytes } => {
+            Control::Received { bytes } => {
                 link.bulk.received(bytes)?;
                 Ok(Event::None)
             }
-            Message::Hello(_) => Err(Violation::SecondHello),
-            Message::Call { .. } | Message::End { .. } => {
+            Control::Hello(_) => Err(Violation::SecondHello),
+            Control::End { .. } => {
                 Err(Violation::WrongSide { kind: message::kind_of(body.as_slice()) })
             }
         }
@@ -214,7 +235,9 @@ impl<W: Default> Channel<W> {
         let link = self.links.get_mut(from);
         link.in_flight -= 1;
         // What of the call was not sent is for nothing now: items, or the rest of a request that was refused for its size.
-        link.abandon(id);
+        if !link.bulk.is_empty() {
+            link.abandon(id);
+        }
         if self.calls.entry(slot).position == UNSENT {
             link.carried += 1;
         }

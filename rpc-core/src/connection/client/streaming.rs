@@ -337,7 +337,15 @@ impl<W: Default> Channel<W> {
     }
 
     /// A call needs its streams no more: what has arrived and was not taken leaves the connection's window.
+    #[inline]
     pub(super) fn end_streams(&mut self, slot: u32) {
+        if self.calls.entry(slot).streams.is_some() {
+            self.end_streams_of(slot);
+        }
+    }
+
+    #[inline(never)]
+    fn end_streams_of(&mut self, slot: u32) {
         let entry = self.calls.entry(slot);
         let Some(streams) = entry.streams.take() else {
             return;

@@ -45,7 +45,7 @@ use crate::{
     frame::{Frame, VERSION, preface},
     hello::Hello,
     limits::{MAX_METHOD_NAME, MAX_TIMEOUT},
-    message::{self, Message, kind},
+    message::{self, Control, Message, kind},
     metadata::{self, Extras},
     payload::{Body, Payload, Span, slice},
     value::Structs,
@@ -181,10 +181,29 @@ impl Connection {
             Message::Call { id, method, metadata, payload } => {
                 self.call(id, method, metadata, payload, body, now)
             }
-            Message::Item { id, error, payload } => self.item(id, error, payload, body),
-            Message::End { id, error } => self.end_of_items(id, error, body),
-            Message::Credit { id, bytes } => self.credit(id, bytes, body.as_slice().len()),
-            Message::Part { state, bytes } => {
+            Message::Response { .. } => {
+                Err(Violation::WrongSide { kind: message::kind_of(body.as_slice()) })
+            }
+            Message::Control(control) => self.control(control, frame, now),
+        }
+    }
+
+    /// Takes a message that is no call; apart, so that calls are taken without a detour.
+    #[inline(never)]
+    fn control(
+        &mut self,
+        control: Control,
+        frame: &mut Frame,
+        now: Instant,
+    ) -> Result<Event, Violation> {
+        let Frame::Whole(body) = frame else {
+            return Ok(Event::None);
+        };
+        match control {
+            Control::Item { id, error, payload } => self.item(id, error, payload, body),
+            Control::End { id, error } => self.end_of_items(id, error, body),
+            Control::Credit { id, bytes } => self.credit(id, bytes, body.as_slice().len()),
+            Control::Part { state, bytes } => {
                 let limit = self.config.max_message_size;
                 let assembled = self.assembly.take(state, slice(body, &bytes), limit)?;
                 if let Some(bytes) = self.assembly.news() {
@@ -202,35 +221,35 @@ impl Connection {
                     }
                 }
             }
-            Message::Cancel { id } => {
+            Control::Cancel { id } => {
                 // Each request may be cancelled once: more cancels are for nothing.
                 self.cancels_left =
                     self.cancels_left.checked_sub(1).ok_or(Violation::TooManyCancels)?;
                 Ok(self.cancel(id))
             }
-            Message::Ping { token } => {
+            Control::Ping { token } => {
                 self.open_since(now).allow(now)?;
                 self.output.message(|out| message::write_pong(out, token));
                 Ok(Event::None)
             }
-            Message::Pong => self.open_since(now).answered(now).map(|()| Event::None),
-            Message::Ignored => self.open_since(now).allow(now).map(|()| Event::None),
-            Message::GoAway { error, .. } => {
+            Control::Pong => self.open_since(now).answered(now).map(|()| Event::None),
+            Control::Ignored => self.open_since(now).allow(now).map(|()| Event::None),
+            Control::GoAway { error, .. } => {
                 self.open_since(now).allow(now)?;
                 let reason = error.map(|span| message::read_error(slice(body, &span))).transpose();
                 let malformed = |malformed| Violation::Malformed { part: "the error", malformed };
                 reason.map(Event::GoAway).map_err(malformed)
             }
-            Message::Hello(_) => Err(Violation::SecondHello),
-            Message::Received { bytes } => self.bulk.received(bytes).map(|()| Event::None),
-            Message::Response { .. } | Message::Begin { .. } | Message::Lost { .. } => {
+            Control::Hello(_) => Err(Violation::SecondHello),
+            Control::Received { bytes } => self.bulk.received(bytes).map(|()| Event::None),
+            Control::Begin { .. } | Control::Lost { .. } => {
                 Err(Violation::WrongSide { kind: message::kind_of(body.as_slice()) })
             }
         }
     }
 
     fn hello(&mut self, message: Message, frame: &[u8], now: Instant) -> Result<Event, Violation> {
-        let Message::Hello(hello) = message else {
+        let Message::Control(Control::Hello(hello)) = message else {
             return Err(Violation::HelloExpected { kind: message::kind_of(frame) });
         };
         self.peer = hello;
@@ -349,7 +368,8 @@ impl Connection {
 
     /// How long a call may take that asks for so much.
     fn timeout(&self, asked: Option<Duration>) -> Option<Duration> {
-        let asked = asked.or(self.peer.default_timeout);
+        // A client with a default says so of a call that is to have none (PROTOCOL 4.7).
+        let asked = asked.or(self.peer.default_timeout).filter(|asked| *asked < MAX_TIMEOUT);
         let most = self.config.max_timeout;
         if most == MAX_TIMEOUT { asked } else { Some(asked.map_or(most, |asked| asked.min(most))) }
     }
@@ -452,7 +472,8 @@ impl Connection {
     pub fn has_parts(&self) -> bool {
         // An end that does not read cannot hear how much has been read.
         let is_reading = self.unsent() < self.config.write_high_water;
-        !self.bulk.is_empty() && !(is_reading && self.bulk.is_ahead(self.config.parts_ahead))
+        let must_wait = is_reading && self.bulk.is_ahead(self.config.parts_ahead);
+        !self.bulk.is_empty() && !must_wait
     }
 
     /// Moves the next part of a large message to the output, if there is one and it can be sent. To be called when the output has been sent.
