@@ -26,7 +26,8 @@ const MIB: usize = 1 << 20;
 
 /// A server and a client that take messages of 64 MiB.
 async fn roomy(network: Network) -> (Served, ProbeClient) {
-    let served = Served::with(Place::new(network), |server| server.max_message_size(64 * MIB)).await;
+    let served =
+        Served::with(Place::new(network), |server| server.max_message_size(64 * MIB)).await;
     let builder = Channel::builder(&served.address).max_message_size(64 * MIB);
     let channel = builder.connect().await.expect("it listens");
     (served, ProbeClient::new(channel))
@@ -140,9 +141,7 @@ async fn a_cancelled_answer_is_cut_short(network: Network) {
     let mut served = serve(network).await;
     let mut wire = served.introduced().await;
     wire.say(&request(1, "Probe.filler", numbers(&[12 * MIB as u64]))).await;
-    let Said::Part { state: 1, .. } = wire.hear_frame().await else {
-        unreachable!("it is large")
-    };
+    let Said::Part { state: 1, .. } = wire.hear_frame().await else { unreachable!("it is large") };
     wire.say(&items::cancel(1)).await;
     let mut parts = 0;
     loop {
@@ -283,8 +282,7 @@ async fn parts_of_items_keep_their_order(network: Network) {
         let (client, sizes) = (client.clone(), sizes.clone());
         tokio::spawn(async move {
             let blobs = client.blobs(sizes.clone());
-            let arrived: Vec<_> =
-                blobs.map(|blob| blob.expect("it arrives").len()).collect().await;
+            let arrived: Vec<_> = blobs.map(|blob| blob.expect("it arrives").len()).collect().await;
             assert_eq!(arrived, sizes);
             let blobs = stream::iter(sizes.clone()).map(|size| Bytes::from(vec![7; size]));
             assert_eq!(client.sizes(blobs).await.expect("it answers"), sizes);
