@@ -148,6 +148,11 @@ impl Encoder {
         self.segments.as_deref().map_or(&[], |segments| &segments.0)
     }
 
+    /// Takes out the byte strings that were written from where they are: they are a user's, to be dropped outside of any lock.
+    pub(crate) fn take_segments(&mut self) -> impl Sized + use<> {
+        self.segments.take()
+    }
+
     /// Whether dropping it drops nothing but its buffer.
     pub(crate) fn has_segments(&self) -> bool {
         self.segments.is_some()

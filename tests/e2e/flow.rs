@@ -189,7 +189,8 @@ async fn who_stalls_and_goes_gives_its_room_back(network: Network) {
     };
     wire.say(&request(2, "Feed.hold_feed", numbers(&[2]))).await;
     wire.say(&items::ping(1)).await;
-    assert_eq!(wire.hear_frame().await, Said::Pong(1));
+    // As much as may be ahead.
+    while wire.hear_frame().await != Said::Pong(1) {}
     // It waits for room, which comes although not a byte of what took it is credited.
     wire.say(&items::cancel(1)).await;
     let mut heard = Vec::new();

@@ -512,6 +512,7 @@ async fn a_stream_that_was_not_started_is_always_repeated(network: Network) {
     wire.welcome().await;
     wire.hear_request("Feed.count").await;
     wire.say(&go_away(0, None)).await;
+    drop(wire);
     let mut wire = doorway.accept().await;
     wire.welcome().await;
     let id = wire.hear_request("Feed.count").await;

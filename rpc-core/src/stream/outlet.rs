@@ -145,10 +145,11 @@ impl Outlet {
         }
         *is_held = false;
         *lost = 0;
-        let failure = mem::take(holds);
+        // What was sent is not kept for the next item, which may never come.
+        let sent = (mem::take(holds), encoder.take_segments());
         let waker = if self.consumer.is_some() { producer.take() } else { None };
         drop(state);
-        drop(failure);
+        drop(sent);
         if let Some(waker) = waker {
             waker.wake();
         }

@@ -665,3 +665,38 @@ fn a_full_channel_gives_the_call_back() {
     assert!(error.is_not_started());
     assert_eq!((outgoing.method, waiter.as_deref()), ("again", Some("mine")));
 }
+
+#[test]
+fn one_bound_holds_for_the_attempt_and_the_hello() {
+    let mut channel = Channel::with(Config { connect_timeout: SOON * 10, ..quiet() });
+    channel.submit(None);
+    assert!(channel.machine.wants_connection());
+    channel.machine.dialling(channel.now);
+    channel.now += SOON * 6;
+    channel.link = channel.machine.connected(channel.now);
+    channel.written();
+    let overdue = |channel: &mut Channel, after: Duration| {
+        channel.now += after;
+        channel.machine.expire(channel.now, |waiter, error| settle(waiter, &error))
+    };
+    assert_eq!(overdue(&mut channel, SOON * 3), None);
+    assert!(matches!(overdue(&mut channel, SOON), Some(Overdue::Connection(_, Late::Hello))));
+}
+
+#[test]
+fn a_server_keeps_a_channel_away_for_a_minute_at_most() {
+    let mut channel = Channel::with(quiet());
+    channel.connect(9);
+    // Unavailable, and to be asked again in 2^40 microseconds, which are two weeks.
+    let mut message = vec![0x94, 13, 0, 0x95, 14, 0xa0, 0xc0, 0, 0xcf];
+    message.extend_from_slice(&(1_u64 << 40).to_be_bytes());
+    message.push(0xc0);
+    channel.receive(&message);
+    channel.lose();
+    channel.machine.want_connection();
+    assert!(!channel.machine.wants_connection());
+    channel.expire(Duration::from_secs(59));
+    assert!(!channel.machine.wants_connection());
+    channel.expire(Duration::from_secs(2));
+    assert!(channel.machine.wants_connection());
+}
