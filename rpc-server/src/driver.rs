@@ -53,7 +53,7 @@ const KEEP_SLOTS: Duration = Duration::from_secs(5);
 const LINGER: Duration = Duration::from_secs(1);
 
 /// So many handlers are polled, and what has arrived gets its turn.
-const POLLS_AT_ONCE: u32 = 128;
+const POLLS_AT_ONCE: u32 = 512;
 
 /// So many parts of large messages are sent, and what has arrived gets its turn.
 const PARTS_AT_ONCE: u32 = 4;
