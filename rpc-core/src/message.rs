@@ -60,7 +60,7 @@ pub(crate) enum Message {
 pub(crate) enum Control {
     /// A cancel.
     Cancel { id: u32 },
-    /// An item of a stream.
+    /// Items of a stream, one behind the other; or an error in the place of one.
     Item { id: u32, error: Option<Span>, payload: u32 },
     /// The end of a client's stream.
     End { id: u32, error: Option<Span> },
@@ -154,9 +154,12 @@ impl Control {
                 Self::Cancel { id: id(reader)? }
             }
             kind::ITEM => {
-                expect(4)?;
                 let id = id(reader)?;
                 let error = optional(reader, "the error")?;
+                // A message may bring several items, but one error.
+                if elements < 4 || error.is_some() {
+                    expect(4)?;
+                }
                 Self::Item { id, error, payload: position(reader) }
             }
             kind::END => {

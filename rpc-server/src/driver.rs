@@ -373,7 +373,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<'_, T> {
             self.machine.pending(key, slot, deadline);
             self.machine.streams(key, slot, Shape { takes: route.takes });
         }
-        match self.handlers.start(slot, number, incoming) {
+        match self.handlers.start(slot, number, incoming, self.machine.item_run()) {
             Poll::Ready(ended) => self.ended(slot, key, ended, is_streaming),
             Poll::Pending => {
                 self.handlers.keep(slot, key, Inherited::new(deadline));

@@ -119,7 +119,15 @@ impl<'a> Handlers<'a> {
 
     /// Starts a call of the method with this number in a free slot of it, and polls it once. Where it is pending, the slot is to be
     /// [`keep`](Self::keep)t; where it ended, to be [`recycle`](Self::recycle)d.
-    pub(crate) fn start(&mut self, slot: u32, number: u32, incoming: Incoming) -> Poll<Ended> {
+    ///
+    /// Of the items of a stream, `run` bytes may go out in one message.
+    pub(crate) fn start(
+        &mut self,
+        slot: u32,
+        number: u32,
+        incoming: Incoming,
+        run: usize,
+    ) -> Poll<Ended> {
         let inherited = Inherited::new(incoming.deadline());
         let route = self.router.route(number);
         let Slot { place, waker, blank, trace, outlet, inbox, .. } = &mut self.slots[slot as usize];
@@ -133,7 +141,7 @@ impl<'a> Handlers<'a> {
                 let consumer = (route.run != Run::Inline).then(|| waker.clone());
                 let is_to_keep = consumer.is_none() && outlet.is_some();
                 if !is_to_keep {
-                    *outlet = Some(Arc::new(Outlet::new(consumer)));
+                    *outlet = Some(Arc::new(Outlet::new(consumer, run)));
                 }
             }
             if route.takes {

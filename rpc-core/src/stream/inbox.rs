@@ -1,10 +1,10 @@
 //! Items that have arrived and were not taken, in the order in which they came.
 //!
-//! Small items are copied together into blocks, each behind its length, so a window full of them costs about its bytes; so are errors, and
+//! Small items are copied together into blocks, those of a message behind their length, so a window full of them costs about its bytes; so are errors, and
 //! notices of what was dropped. A large item stays the slice of the frame that it is. A consumer takes a block at once and reads it item by item, without a lock. How much
 //! may lie here is the window's business (`window.rs`): the sender stops when it is full.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, ops::Range};
 
 use crate::{
     Error,
@@ -17,10 +17,10 @@ use crate::{
 /// What a consumer takes at once.
 #[derive(Debug)]
 pub enum Chunk {
-    /// Small items, each with its length in front of it, and how deep they may nest.
+    /// Small items, those of one message with their length in front of them, and how deep they may nest.
     Block(Vec<u8>, u8),
-    /// One item.
-    Item(Payload),
+    /// Items that came in one message, which is large: mostly one.
+    Items(Payload),
 }
 
 /// The items of one stream.
@@ -40,11 +40,11 @@ const FAILURE: u32 = 1 << 31;
 const LOST: u32 = 1 << 30;
 
 impl Inbox {
-    /// Appends an item whose message had so many bytes. The frame's buffer comes back if it can be used again.
+    /// Appends the items of a message that had so many bytes. The frame's buffer comes back if it can be used again.
     pub fn push(&mut self, item: Payload, cost: u64) -> Option<Body> {
         self.max_nesting = item.max_nesting();
         if item.as_slice().len() > SMALL_ITEM {
-            self.chunks.push_back((Chunk::Item(item), cost));
+            self.chunks.push_back((Chunk::Items(item), cost));
             return None;
         }
         self.append(item.as_slice(), 0, cost);
@@ -128,27 +128,28 @@ fn make_room(block: &mut Vec<u8>, size: usize) {
 
 /// What stands in a block.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Found<'a> {
-    /// An item.
-    Item(&'a [u8]),
-    /// An item that is an error.
-    Failure(&'a [u8]),
+pub(crate) enum Found {
+    /// Items that came in one message, here.
+    Items(Range<usize>),
+    /// An item that is an error, here.
+    Failure(Range<usize>),
     /// So many items were dropped here.
     Lost(u64),
 }
 
 /// What stands in a block behind `at`, and where the next entry begins.
-pub(crate) fn read_block(block: &[u8], at: usize) -> Option<(Found<'_>, usize)> {
+pub(crate) fn read_block(block: &[u8], at: usize) -> Option<(Found, usize)> {
     let (length, rest) = block.get(at..)?.split_first_chunk::<LENGTH>()?;
     let marked = u32::from_be_bytes(*length);
     let length = (marked & !(FAILURE | LOST)) as usize;
     let bytes = rest.get(..length)?;
+    let (start, end) = (at + LENGTH, at + LENGTH + length);
     let found = match marked & (FAILURE | LOST) {
-        0 => Found::Item(bytes),
+        0 => Found::Items(start..end),
         LOST => Found::Lost(bytes.first_chunk().map_or(0, |count| u64::from_be_bytes(*count))),
-        _ => Found::Failure(bytes),
+        _ => Found::Failure(start..end),
     };
-    Some((found, at + LENGTH + length))
+    Some((found, end))
 }
 
 #[cfg(test)]
@@ -190,10 +191,11 @@ mod tests {
                     while let Some((found, next)) = read_block(&block, at) {
                         assert!(!failed, "the error came last");
                         match found {
-                            Found::Item(item) => out.push(item.to_vec()),
+                            Found::Items(items) => out.push(block[items].to_vec()),
                             Found::Lost(count) => lost += count,
                             Found::Failure(bytes) => {
-                                let error = message::read_error(bytes).expect("it was written");
+                                let error =
+                                    message::read_error(&block[bytes]).expect("it was written");
                                 failed = error.message() == "gone";
                             }
                         }
@@ -202,7 +204,7 @@ mod tests {
                     assert_eq!(at, block.len());
                     inbox.recycle(block);
                 }
-                Chunk::Item(payload) => out.push(payload.as_slice().to_vec()),
+                Chunk::Items(payload) => out.push(payload.as_slice().to_vec()),
             }
         }
         assert_eq!(out, came);
@@ -226,7 +228,7 @@ mod tests {
                 .iter()
                 .map(|(chunk, _)| match chunk {
                     Chunk::Block(block, _) => block.capacity(),
-                    Chunk::Item(_) => 0,
+                    Chunk::Items(_) => 0,
                 })
                 .sum();
             let table = inbox.chunks.capacity() * size_of::<(Chunk, u64)>();
@@ -240,7 +242,7 @@ mod tests {
         let mut inbox = Inbox::default();
         assert!(inbox.push(Payload::new(Body::Large(bytes.clone()), 0), 100_005).is_none());
         match inbox.take() {
-            Some((Chunk::Item(payload), 100_005)) => {
+            Some((Chunk::Items(payload), 100_005)) => {
                 assert_eq!(payload.as_slice().as_ptr(), bytes.as_ptr());
             }
             other => panic!("{other:?}"),

@@ -4,6 +4,7 @@ use std::{
     fmt,
     marker::PhantomData,
     mem,
+    ops::Range,
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, Waker, ready},
@@ -64,6 +65,9 @@ pub struct Streaming<T, E = Error> {
     block: Vec<u8>,
     at: usize,
     max_nesting: u8,
+    /// The items that came in one message and were not read, in the block, or in a large payload.
+    run: Option<Range<usize>>,
+    large: Option<Payload>,
     lost: u64,
     items: PhantomData<fn() -> (T, E)>,
 }
@@ -92,6 +96,8 @@ impl<T, E> Streaming<T, E> {
             block: Vec::new(),
             at: 0,
             max_nesting: MAX_NESTING,
+            run: None,
+            large: None,
             lost: 0,
             items: PhantomData,
         }
@@ -131,8 +137,23 @@ impl<T: Value, E: Failure> Streaming<T, E> {
         std::future::poll_fn(|cx| Pin::new(&mut *self).poll_next(cx)).await
     }
 
-    fn decoded(&self, item: Encoded<'_>) -> Result<T, E::Caller> {
-        T::decode(item).map_err(|error| {
+    /// The next of the items that came in one message.
+    fn next_of_run(&mut self) -> Option<Result<T, E::Caller>> {
+        let run = self.run.take()?;
+        let (bytes, max_nesting) = match &self.large {
+            Some(payload) => (payload.as_slice(), payload.max_nesting()),
+            None => (&self.block[..], self.max_nesting),
+        };
+        let (item, next) =
+            Encoded::first("item", &bytes[run.clone()], max_nesting, self.large.as_ref());
+        let decoded = T::decode(item);
+        let next = run.start + next..run.end;
+        if next.is_empty() {
+            self.large = None;
+        } else {
+            self.run = Some(next);
+        }
+        Some(decoded.map_err(|error| {
             // At a server it is the client's fault, which is what the error says already.
             E::Caller::from(match self.origin {
                 Origin::Client(_) | Origin::Ended => {
@@ -140,7 +161,7 @@ impl<T: Value, E: Failure> Streaming<T, E> {
                 }
                 Origin::Server(_) => error,
             })
-        })
+        }))
     }
 }
 
@@ -157,22 +178,21 @@ impl<T: Value, E: Failure> Stream for Streaming<T, E> {
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = &mut *self;
         loop {
+            if let Some(item) = this.next_of_run() {
+                return Poll::Ready(Some(item));
+            }
             if let Some((found, next)) = read_block(&this.block, this.at) {
-                let item = match found {
-                    Found::Item(item) => {
-                        Some(this.decoded(Encoded::nesting("item", item, this.max_nesting)))
+                match found {
+                    Found::Items(items) => this.run = Some(items),
+                    Found::Failure(error) => {
+                        let error = failure::<E>(&this.block[error]);
+                        this.at = next;
+                        return Poll::Ready(Some(Err(error)));
                     }
-                    Found::Failure(error) => Some(Err(failure::<E>(error))),
-                    Found::Lost(count) => {
-                        this.lost = this.lost.saturating_add(count);
-                        None
-                    }
-                };
-                this.at = next;
-                match item {
-                    Some(item) => return Poll::Ready(Some(item)),
-                    None => continue,
+                    Found::Lost(count) => this.lost = this.lost.saturating_add(count),
                 }
+                this.at = next;
+                continue;
             }
             this.at = 0;
             let spare = mem::take(&mut this.block);
@@ -186,8 +206,9 @@ impl<T: Value, E: Failure> Stream for Streaming<T, E> {
                     this.block = block;
                     this.max_nesting = max_nesting;
                 }
-                Taken::Chunk(Chunk::Item(payload)) => {
-                    return Poll::Ready(Some(this.decoded(Encoded::of_payload("item", &payload))));
+                Taken::Chunk(Chunk::Items(payload)) => {
+                    this.run = Some(0..payload.as_slice().len());
+                    this.large = Some(payload);
                 }
                 Taken::End(end) => {
                     this.origin = Origin::Ended;

@@ -14,6 +14,7 @@ use crate::{
     Violation,
     connection::parts::is_large,
     hello::Hello,
+    limits::ITEM_RUN,
     message,
     payload::{Body, Payload, Span, slice},
     stream::{Content, Receiving, Sending},
@@ -170,11 +171,12 @@ impl Connection {
                 self.bulk_or_output(id, |out| message::write_begin(out, id));
                 return true;
             }
-            Content::Item(encoder) => Ok(encoder),
+            Content::Item(encoder) => Ok((encoder, 1)),
+            Content::Items(encoder, count) => Ok((encoder, count)),
             Content::Failure(error) => Err(self.fitting(error)),
         };
         let limit = self.peer.max_message_size;
-        if let Ok(encoder) = &item
+        if let Ok((encoder, _)) = &item
             && encoder.len() + message::ITEM_HEAD > limit
         {
             item = Err(item_too_large(encoder.len() + message::ITEM_HEAD, limit));
@@ -188,11 +190,12 @@ impl Connection {
             self.counted(id, place, &notice);
         }
         let is_sent = match item {
-            Ok(encoder) => {
-                let size = message::item_size(id, encoder.len());
+            Ok((encoder, count)) => {
+                let size = message::items_size(id, count, encoder.len());
                 let place = self.admit(key, size);
                 if let Some(place) = place {
-                    self.place(id, size, place, |out| message::write_item(out, id), encoder);
+                    let head = |out: &mut Vec<u8>| message::write_items(out, id, count);
+                    self.place(id, size, place, head, encoder);
                 }
                 place.is_some()
             }
@@ -240,6 +243,11 @@ impl Connection {
         let place = if is_large(message.len()) { Place::Last } else { place };
         let head = |out: &mut Vec<u8>| out.extend_from_slice(message);
         self.place(id, message.len(), place, head, &mut Encoder::default());
+    }
+
+    /// Bytes of a stream's items that are there at once and may go out in one message.
+    pub fn item_run(&self) -> usize {
+        ITEM_RUN.min(self.streams.peer_window / 4)
     }
 
     /// A call whose item found no room, and may find some now. To be asked when an event says [`Room`](Event::Room) or

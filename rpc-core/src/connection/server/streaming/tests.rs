@@ -151,7 +151,7 @@ fn an_item_that_does_not_fit_takes_its_turn_behind_those_that_wait() {
 
 #[test]
 fn what_a_handler_leaves_goes_back_to_the_window_once() {
-    let config = Config { stream_window: 1 << 20, connection_window: 100, ..Config::default() };
+    let config = Config { stream_window: 1 << 20, connection_window: 200, ..Config::default() };
     let mut server = Server::new(0, 0, config);
     let key = server.call(1, true);
     let item = |out: &mut Vec<u8>| out.extend([&[0x94, 7, 1, 0xc0][..], &[1; 36]].concat());
@@ -159,7 +159,7 @@ fn what_a_handler_leaves_goes_back_to_the_window_once() {
         assert!(matches!(server.receive(item), Event::Item { handle: 1, cost: 40, .. }));
     }
     server.machine.took(key, 40);
-    assert!(server.written().is_empty(), "less than half of a window was taken");
+    assert!(server.written().is_empty(), "less than a quarter of a window was taken");
     server.machine.stop_items(key);
     assert_eq!(server.written(), [CANCEL, CREDIT]);
     // What was taken and told late has been counted.
