@@ -154,10 +154,13 @@ impl Control {
                 Self::Cancel { id: id(reader)? }
             }
             kind::ITEM => {
+                if elements < 4 {
+                    expect(4)?;
+                }
                 let id = id(reader)?;
                 let error = optional(reader, "the error")?;
                 // A message may bring several items, but one error.
-                if elements < 4 || error.is_some() {
+                if error.is_some() {
                     expect(4)?;
                 }
                 Self::Item { id, error, payload: position(reader) }

@@ -61,9 +61,6 @@ pub(crate) fn write_cancel(out: &mut Vec<u8>, id: u32) {
     msgpack::write_nil(out);
 }
 
-/// What an item's message has in front of its value, at most, in bytes.
-pub(crate) const ITEM_HEAD: usize = 10;
-
 /// The size of the message of so many items whose values have so many bytes.
 pub(crate) fn items_size(id: u32, count: u32, values: usize) -> usize {
     // The head of an array of up to 15 elements is one byte, of up to 65,535 three.

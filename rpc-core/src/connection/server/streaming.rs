@@ -176,10 +176,11 @@ impl Connection {
             Content::Failure(error) => Err(self.fitting(error)),
         };
         let limit = self.peer.max_message_size;
-        if let Ok((encoder, _)) = &item
-            && encoder.len() + message::ITEM_HEAD > limit
-        {
-            item = Err(item_too_large(encoder.len() + message::ITEM_HEAD, limit));
+        if let Ok((encoder, count)) = &item {
+            let size = message::items_size(id, *count, encoder.len());
+            if size > limit {
+                item = Err(item_too_large(size, limit));
+            }
         }
         // Each of the two messages finds its own room, as the client counts them: together they may be more than a window admits.
         let is_gap_told = self.streams.table.get(&key).is_some_and(|stream| stream.is_gap_told);
