@@ -31,11 +31,16 @@ impl Drop for Told {
     }
 }
 
-/// So many bytes, which are written from where they are.
+/// So many bytes are written from where they are; and so many in parts.
 const SIZE: usize = 40_000;
+const LARGE: usize = 200_000;
 
 fn told(drops: &Arc<Semaphore>) -> Bytes {
-    Bytes::from_owner(Told(vec![7; SIZE], Arc::clone(drops)))
+    told_of(drops, SIZE)
+}
+
+fn told_of(drops: &Arc<Semaphore>, size: usize) -> Bytes {
+    Bytes::from_owner(Told(vec![7; size], Arc::clone(drops)))
 }
 
 async fn dropped(drops: &Semaphore, count: u32) {
@@ -68,24 +73,24 @@ async fn the_arguments_of_a_call_that_is_given_up_are_dropped(network: Network) 
 
 #[rpc::service]
 trait Giving {
-    async fn one(&self) -> Bytes;
+    async fn one(&self, size: usize) -> Bytes;
     #[rpc(spawn)]
-    async fn one_spawned(&self) -> Bytes;
-    fn many(&self, count: u64) -> impl Stream<Item = Bytes>;
+    async fn one_spawned(&self, size: usize) -> Bytes;
+    fn many(&self, count: u64, size: usize) -> impl Stream<Item = Bytes>;
     async fn none(&self, items: Streaming<Bytes>);
 }
 
 struct Giver(Arc<Semaphore>);
 
 impl Giving for Giver {
-    async fn one(&self) -> Bytes {
-        told(&self.0)
+    async fn one(&self, size: usize) -> Bytes {
+        told_of(&self.0, size)
     }
-    async fn one_spawned(&self) -> Bytes {
-        told(&self.0)
+    async fn one_spawned(&self, size: usize) -> Bytes {
+        told_of(&self.0, size)
     }
-    fn many(&self, count: u64) -> impl Stream<Item = Bytes> {
-        stream::iter(0..count).map(|_| told(&self.0)).chain(stream::pending())
+    fn many(&self, count: u64, size: usize) -> impl Stream<Item = Bytes> {
+        stream::iter(0..count).map(move |_| told_of(&self.0, size)).chain(stream::pending())
     }
     async fn none(&self, items: Streaming<Bytes>) {
         let _items = items;
@@ -105,20 +110,24 @@ async fn giver(network: Network) -> (Place, String, Arc<Semaphore>) {
 async fn answers_are_not_kept_when_they_are_sent(network: Network) {
     let (_place, address, drops) = giver(network).await;
     let client = GivingClient::connect(&address).await.expect("it listens");
-    for call in [client.one(), client.one_spawned()] {
-        assert_eq!(call.await.expect("it answers").len(), SIZE);
-        dropped(&drops, 1).await;
+    for size in [SIZE, LARGE] {
+        for call in [client.one(size), client.one_spawned(size)] {
+            assert_eq!(call.await.expect("it answers").len(), size);
+            dropped(&drops, 1).await;
+        }
     }
 }
 
 async fn items_are_not_kept_when_they_are_sent(network: Network) {
     let (_place, address, drops) = giver(network).await;
     let client = GivingClient::connect(&address).await.expect("it listens");
-    let mut many = client.many(100);
-    for _ in 0..100 {
-        assert_eq!(many.next().await.expect("there is one").expect("it arrives").len(), SIZE);
+    for size in [SIZE, LARGE] {
+        let mut many = client.many(100, size);
+        for _ in 0..100 {
+            assert_eq!(many.next().await.expect("there is one").expect("it arrives").len(), size);
+        }
+        dropped(&drops, 100).await;
     }
-    dropped(&drops, 100).await;
 }
 
 async fn items_that_were_not_sent_go_with_their_call(network: Network) {
@@ -127,7 +136,7 @@ async fn items_that_were_not_sent_go_with_their_call(network: Network) {
     let mut wire = crate::support::connect(&address).await;
     let hello = crate::support::hello_with(&[(1, 1 << 20), (2, 60_000), (6, 1 << 20)]);
     wire.introduce_with(&hello).await;
-    wire.say(&request(1, "Giving.many", numbers(&[100]))).await;
+    wire.say(&request(1, "Giving.many", numbers(&[100, SIZE as u64]))).await;
     assert!(matches!(wire.hear().await, Said::Item { .. }));
     dropped(&drops, 1).await;
     wire.say(&items::cancel(1)).await;

@@ -41,7 +41,9 @@ async fn a_silent_client_is_asked_and_given_up(network: Network) {
 }
 
 async fn a_client_that_answers_is_kept(network: Network) {
-    let mut served = watchful(network).await;
+    // Whoever is asked has as long as a busy machine may take.
+    let patient = |server: Server| server.keepalive_idle(SHORT).keepalive_timeout(SHORT * 25);
+    let mut served = Served::with(Place::new(network), patient).await;
     let client = served.client().await;
     let held = tokio::spawn(client.hold(1));
     assert_eq!(served.event().await, Event::Started(1));

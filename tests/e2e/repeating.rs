@@ -268,10 +268,14 @@ async fn cancels_reach_a_connection_that_goes_away(network: Network) {
 async fn calls_that_wait_for_their_turn_move_on_at_once(network: Network) {
     let (_place, doorway, channel) = plain_channel(network, 4).await;
     let client = ProbeClient::new(channel);
-    let slow = tokio::spawn(client.add(1, 2));
+    let answered = tokio::spawn(client.add(1, 2));
     let mut old = doorway.accept().await;
-    // One call at a time.
+    // One call at a time, of which one is answered: its server is a good one.
     old.greet(&crate::support::hello(1)).await;
+    let id = old.hear_request("Probe.add").await;
+    old.say(&response(id, 9)).await;
+    assert_eq!(answered.await.expect("it does not panic").expect("it answers"), 9);
+    let slow = tokio::spawn(client.add(1, 2));
     let slow_id = old.hear_request("Probe.add").await;
     let waits = tokio::spawn(client.add(3, 4));
     old.say(&crate::support::items::ping(1)).await;
