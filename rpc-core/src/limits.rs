@@ -191,7 +191,7 @@ pub const PARTS_TOLD: usize = 256 << 10;
 /// What it holds can no longer be overtaken. Two parts keep it busy.
 pub const UNSENT_IN_KERNEL: u32 = 256 << 10;
 
-/// Bytes of a stream's items that are there at once and go out in one message: 4 KiB, and at most a quarter of the window.
+/// Bytes of a stream's items that are there at once and go out in one message: 4 KiB, and at most a quarter of a window.
 pub const ITEM_RUN: usize = 4 << 10;
 
 /// Items of a stream in one message: 1,024.

@@ -400,6 +400,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<'_, T> {
                 }
             }
             Ended::Panic(error) => {
+                // The items that came before are not lost with it.
+                let machine = &mut self.machine;
+                self.handlers.offer(slot, |content, lost| machine.send(key, content, lost));
                 self.handlers.note(slot, Outcome::from(&error));
                 self.answer(key, Err(&error), was_pending);
             }

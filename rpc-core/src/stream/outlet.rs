@@ -93,6 +93,11 @@ impl Outlet {
         Self { state: Mutex::default(), consumer, run }
     }
 
+    /// Bytes of items that may go out together.
+    pub(super) fn run(&self) -> usize {
+        self.run
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -202,11 +207,6 @@ impl<'a> Outgo<'a> {
 
     pub(crate) fn begin(&self) {
         self.outlet.put(|state| state.holds = Holds::Begin);
-    }
-
-    /// Bytes of items that may go out together.
-    pub(crate) fn run(&self) -> usize {
-        self.outlet.run
     }
 
     /// Puts in an error in the place of an item.

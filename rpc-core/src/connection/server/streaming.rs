@@ -74,6 +74,7 @@ pub(super) struct Streams {
     receiving: Receiving,
     /// How large a new stream's window is at the client.
     peer_window: usize,
+    peer_connection_window: usize,
     window: usize,
     /// Bytes of messages for calls that are over, or take no items, that may still come.
     late_bytes: u64,
@@ -94,6 +95,7 @@ impl Streams {
             sending: Sending::new(0),
             receiving: Receiving::new(config.connection_window),
             peer_window: 0,
+            peer_connection_window: 0,
             window: config.stream_window,
             late_bytes: 0,
             late_bytes_of_call,
@@ -106,6 +108,7 @@ impl Streams {
     pub(super) fn open(&mut self, hello: &Hello) {
         self.sending = Sending::new(hello.connection_window);
         self.peer_window = hello.stream_window;
+        self.peer_connection_window = hello.connection_window;
     }
 
     /// A request has come: its client may send items before it learns that nobody takes them.
@@ -248,7 +251,7 @@ impl Connection {
 
     /// Bytes of a stream's items that are there at once and may go out in one message.
     pub fn item_run(&self) -> usize {
-        ITEM_RUN.min(self.streams.peer_window / 4)
+        ITEM_RUN.min(self.streams.peer_window / 4).min(self.streams.peer_connection_window / 4)
     }
 
     /// A call whose item found no room, and may find some now. To be asked when an event says [`Room`](Event::Room) or
