@@ -108,7 +108,8 @@ impl<'a> Open<'a> {
         while pair.client.transmit(pair.now).is_some() {}
         carry(pair.client.output(pair.link), &mut pair.to_server);
 
-        let outlet = Arc::new(Outlet::new(None));
+        // One item a message, as where they come one by one.
+        let outlet = Arc::new(Outlet::new(None, 1));
         let mut frame = pair.server_codec.decode(&mut pair.to_server)?.ok_or("there is a call")?;
         let server::Event::Call(key, incoming) = pair.server.receive(&mut frame, pair.now)? else {
             return Err("it is a call".into());

@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use bytes::{Buf, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use rpc_core::{
     Error, Violation,
     buffer::{WriteBuffer, give_read_buffer, take_read_buffer},
@@ -40,6 +40,7 @@ const DEFERRALS: u32 = 32;
 pub(crate) struct Aside {
     pub(crate) woken: Vec<Waker>,
     dropped: Vec<(Outgoing, Waiter)>,
+    pub(crate) spent: Vec<Bytes>,
 }
 
 impl Aside {
@@ -51,6 +52,7 @@ impl Aside {
             waker.wake();
         }
         self.dropped.clear();
+        self.spent.clear();
     }
 }
 
@@ -232,6 +234,7 @@ impl Connected {
             Err(violation) => state.machine.violated(self.id, violation),
         }
         let is_finished = state.machine.is_finished(self.id);
+        aside.spent.append(&mut state.machine.take_spent());
         drop(state);
         drop(retired);
         aside.settle();
@@ -274,6 +277,7 @@ impl Connected {
                 }
                 Event::Begun(waiter) => aside.woken.extend(waiter.begin()),
                 Event::Stopped(waiter) => aside.woken.extend(waiter.stop()),
+                Event::Writable(waiter) => aside.woken.extend(waiter.notify()),
                 Event::Room => {
                     let woken = &mut aside.woken;
                     state.machine.unblock(self.id, |waiter| woken.extend(waiter.notify()));
@@ -319,6 +323,7 @@ impl Connected {
         }
         let has_output =
             state.machine.output(self.id).has_remaining() || state.machine.next_part(self.id);
+        aside.spent.append(&mut state.machine.take_spent());
         let woken = &mut aside.woken;
         if self.is_retired {
             // Nobody else writes here, and nobody comes back with more.

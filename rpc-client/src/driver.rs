@@ -269,9 +269,12 @@ impl Driver {
     fn expire(&mut self, now: Instant) {
         loop {
             let woken = &mut self.aside.woken;
-            let overdue = self.shared.lock().machine.expire(now.into_std(), |waiter, error| {
+            let mut state = self.shared.lock();
+            let overdue = state.machine.expire(now.into_std(), |waiter, error| {
                 woken.extend(waiter.settle(Err(error)));
             });
+            self.aside.spent.append(&mut state.machine.take_spent());
+            drop(state);
             self.aside.settle();
             match overdue {
                 None => break,

@@ -82,7 +82,7 @@ impl Waiter {
         let body = match item {
             Ok(payload) => inbox.push(payload, cost),
             Err(error) => {
-                inbox.push_failure(error, cost);
+                inbox.push_failure(&error, cost);
                 None
             }
         };
@@ -318,24 +318,23 @@ impl Shared {
         }
     }
 
-    /// Sends an item of the stream that a call sends.
+    /// Writes an item of the stream that a call sends; [`flush`](Self::flush) sends it.
     ///
     /// # Errors
     ///
     /// Why it cannot be sent.
     pub(crate) fn send_item(&self, call: CallRef, item: &mut Encoder) -> Result<Room, Error> {
-        let mut guard = self.lock();
-        let room = guard.machine.send_item(call, item);
-        self.sent(guard);
-        room
+        self.lock().machine.send_item(call, item)
     }
 
-    /// The stream that a call sends has ended.
+    /// The stream that a call sends has ended; [`flush`](Self::flush) says so.
     pub(crate) fn end_items(&self, call: CallRef) -> Room {
-        let mut guard = self.lock();
-        let room = guard.machine.end_items(call, None);
-        self.sent(guard);
-        room
+        self.lock().machine.end_items(call, None)
+    }
+
+    /// Sends the items that were written, together.
+    pub(crate) fn flush(&self) {
+        self.sent(self.lock());
     }
 
     /// Something may have been written for a call that was sent.
@@ -354,8 +353,9 @@ impl Shared {
     pub(crate) fn cancel(&self, call: CallRef) {
         let mut guard = self.lock();
         let remains = guard.machine.cancel(call);
+        let spent = guard.machine.take_spent();
         self.sent(guard);
-        drop(remains);
+        drop((remains, spent));
     }
 }
 

@@ -19,6 +19,8 @@ pub(crate) struct Sending {
     upload: Upload,
     encoder: Encoder,
     next: Next,
+    /// Whether something was written since the last flush.
+    has_written: bool,
 }
 
 /// What is to be done next.
@@ -34,7 +36,7 @@ enum Next {
 
 impl Sending {
     pub(crate) fn new(upload: Upload, structs: Structs) -> Self {
-        Self { upload, encoder: Encoder::new(structs), next: Next::Ask }
+        Self { upload, encoder: Encoder::new(structs), next: Next::Ask, has_written: false }
     }
 
     /// Sends what there is and finds room; ready when nothing more is to be sent. Where it is pending for want of room, the call is told
@@ -44,6 +46,19 @@ impl Sending {
     ///
     /// Why an item cannot be sent, which ends the call.
     pub(crate) fn poll(
+        &mut self,
+        shared: &Shared,
+        call: CallRef,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), Error>> {
+        let polled = self.poll_items(shared, call, cx);
+        if std::mem::take(&mut self.has_written) {
+            shared.flush();
+        }
+        polled
+    }
+
+    fn poll_items(
         &mut self,
         shared: &Shared,
         call: CallRef,
@@ -65,6 +80,7 @@ impl Sending {
                 }
                 Next::Send => match shared.send_item(call, &mut self.encoder)? {
                     Room::Sent => {
+                        self.has_written = true;
                         let structs = self.encoder.structs();
                         self.encoder.reset(structs);
                         self.next = Next::Ask;
@@ -72,10 +88,14 @@ impl Sending {
                     Room::Blocked => return Poll::Pending,
                     Room::Closed => return Poll::Ready(Ok(())),
                 },
-                Next::End => match shared.end_items(call) {
-                    Room::Sent | Room::Closed => return Poll::Ready(Ok(())),
-                    Room::Blocked => return Poll::Pending,
-                },
+                Next::End => {
+                    let room = shared.end_items(call);
+                    self.has_written |= room == Room::Sent;
+                    return match room {
+                        Room::Sent | Room::Closed => Poll::Ready(Ok(())),
+                        Room::Blocked => Poll::Pending,
+                    };
+                }
             }
         }
         cx.waker().wake_by_ref();

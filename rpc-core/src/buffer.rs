@@ -19,6 +19,9 @@ use crate::{
 /// An empty queue of segments with room for more is freed.
 const KEPT_SEGMENTS: usize = 64;
 
+/// What precedes a segment is copied up to so many bytes, so that its buffer can be used again: mostly it is the head of one message.
+const SMALL_RUN: usize = 256;
+
 /// Bytes on their way out.
 #[derive(Debug, Default)]
 pub struct WriteBuffer {
@@ -56,12 +59,14 @@ impl WriteBuffer {
         }
     }
 
-    /// Appends one frame: `head` writes what stands in front of `pieces`, which have so many bytes in all. Large pieces stay where they are.
+    /// Appends one frame: `head` writes what stands in front of `pieces`, which have so many bytes in all. Large pieces stay where they are; small
+    /// ones are copied, and go to `spent`, for dropping one may run foreign code.
     pub(crate) fn segments(
         &mut self,
         head: impl FnOnce(&mut Vec<u8>),
         size: usize,
         pieces: impl IntoIterator<Item = Bytes>,
+        spent: &mut Vec<Bytes>,
     ) {
         let start = self.begin();
         head(&mut self.tail);
@@ -71,10 +76,19 @@ impl WriteBuffer {
             if piece.len() < LARGE_SEGMENT {
                 self.begin_tail();
                 self.tail.extend_from_slice(&piece);
+                spent.push(piece);
             } else {
                 self.push(piece);
             }
         }
+    }
+
+    /// Appends frames as they are: pieces, which stay where they are, and `tail` behind them.
+    pub(crate) fn frames(&mut self, pieces: impl IntoIterator<Item = Bytes>, tail: &[u8]) {
+        for piece in pieces {
+            self.push(piece);
+        }
+        self.raw(tail);
     }
 
     /// Appends one frame that `message` writes whole.
@@ -141,14 +155,18 @@ impl WriteBuffer {
     fn push(&mut self, segment: Bytes) {
         let tail = std::mem::take(&mut self.tail);
         let sent = std::mem::take(&mut self.sent);
-        if tail.len() > sent {
+        let left = tail.len() - sent;
+        if left > SMALL_RUN {
             let mut tail = Bytes::from(tail);
             tail.advance(sent);
-            self.queued += tail.len();
             self.queue.push_back(tail);
         } else {
+            if left > 0 {
+                self.queue.push_back(Bytes::copy_from_slice(&tail[sent..]));
+            }
             give_io_buffer(tail);
         }
+        self.queued += left;
         self.queued += segment.len();
         self.queue.push_back(segment);
     }

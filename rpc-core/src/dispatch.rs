@@ -32,6 +32,7 @@ use crate::{
     buffer::{give_buffer, take_buffer},
     context::Surroundings,
     description::Service,
+    limits::MAX_ITEM_RUN,
     payload::{Body, Payload, Span},
     stream::{Outgo, Outlet, ServerInbox, Streaming, Way},
     value::{Encoder, Structs, Value},
@@ -264,19 +265,36 @@ impl Request {
     ) -> Result<(), Error> {
         let outlet = self.0.outlet.as_ref().ok_or_else(|| undescribed("streams"))?;
         let mut stream = pin!(stream);
-        let mut encoder = Encoder::with_buffer(take_buffer(), self.structs());
-        let mut outgo = Outgo::new(outlet, &mut encoder);
+        let mut unused = Encoder::default();
+        let outgo = Outgo::new(outlet, &mut unused);
+        let mut run = Run::new(Encoder::with_buffer(take_buffer(), self.structs()));
         poll_fn(|cx| {
             loop {
                 ready!(outgo.poll_free(cx));
-                match ready!(stream.as_mut().poll_next(cx)) {
-                    Some(item) => outgo.put(0, |encoder| encode(item, encoder)),
-                    None => return Poll::Ready(()),
+                // What was there behind the last items goes first.
+                if let Some(large) = &mut run.large {
+                    outgo.put_items(large, 1);
+                    run.large = None;
+                    continue;
+                }
+                if let Some(error) = run.failure.take() {
+                    outgo.put_failure(error);
+                    continue;
+                }
+                if run.has_ended {
+                    return Poll::Ready(());
+                }
+                let polled = run.fill(outgo.run(), || stream.as_mut().poll_next(cx), &mut encode);
+                let count = std::mem::take(&mut run.count);
+                if count > 0 {
+                    outgo.put_items(&mut run.items, count);
+                } else if polled.is_pending() {
+                    return Poll::Pending;
                 }
             }
         })
         .await;
-        give_buffer(encoder.take_buffer());
+        give_buffer(run.items.take_buffer());
         Ok(())
     }
 
@@ -303,9 +321,8 @@ impl Request {
                 match outgo.poll_way(cx) {
                     Way::Taken => return Poll::Pending,
                     Way::Free if !unsent.is_empty() => {}
-                    Way::Free | Way::Held if has_ended => {
-                        return if unsent.is_empty() { Poll::Ready(()) } else { Poll::Pending };
-                    }
+                    Way::Free if has_ended => return Poll::Ready(()),
+                    Way::Held if has_ended => return Poll::Pending,
                     Way::Free | Way::Held => match ready!(stream.as_mut().poll_next(cx)) {
                         Some(item) => unsent.push_back(item),
                         None => has_ended = true,
@@ -389,6 +406,51 @@ impl Request {
 impl std::fmt::Debug for Request {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_tuple("Request").field(&self.0.context).finish()
+    }
+}
+
+/// Items of a stream that are there at once, and go out together if they are small.
+struct Run {
+    items: Encoder,
+    count: u32,
+    /// An item that is too large to go out with those before it.
+    large: Option<Encoder>,
+    /// An error in the place of the next item.
+    failure: Option<Error>,
+    has_ended: bool,
+}
+
+impl Run {
+    fn new(items: Encoder) -> Self {
+        Self { items, count: 0, large: None, failure: None, has_ended: false }
+    }
+
+    /// Asks for items until there are none, or enough.
+    fn fill<T>(
+        &mut self,
+        most: usize,
+        mut next: impl FnMut() -> Poll<Option<T>>,
+        encode: &mut impl FnMut(T, &mut Encoder) -> Result<(), Error>,
+    ) -> Poll<()> {
+        while self.items.len() < most.max(1) && self.count < MAX_ITEM_RUN {
+            let Some(item) = ready!(next()) else {
+                self.has_ended = true;
+                break;
+            };
+            let mark = self.items.mark();
+            match encode(item, &mut self.items) {
+                Ok(()) if self.count > 0 && self.items.len() - mark > most => {
+                    self.large = Some(self.items.split_off(mark));
+                    break;
+                }
+                Ok(()) => self.count += 1,
+                Err(error) => {
+                    self.failure = Some(error);
+                    break;
+                }
+            }
+        }
+        Poll::Ready(())
     }
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::{
-    limits::{ASSUMED_MESSAGE_SIZE, LARGEST_WINDOW, MAX_FRAME_SIZE, PING_INTERVAL},
+    limits::{ASSUMED_MESSAGE_SIZE, MAX_FRAME_SIZE, PING_INTERVAL},
     metadata::{from_micros, micros},
     msgpack::{self, Malformed, Reader},
     value::Structs,
@@ -122,7 +122,7 @@ impl Hello {
 }
 
 fn window(reader: &mut Reader<'_>) -> Result<usize, Malformed> {
-    Ok(usize::try_from(reader.unsigned()?).unwrap_or(usize::MAX).min(LARGEST_WINDOW))
+    Ok(usize::try_from(reader.unsigned()?).unwrap_or(usize::MAX))
 }
 
 #[cfg(test)]

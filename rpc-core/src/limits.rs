@@ -191,6 +191,12 @@ pub const PARTS_TOLD: usize = 256 << 10;
 /// What it holds can no longer be overtaken. Two parts keep it busy.
 pub const UNSENT_IN_KERNEL: u32 = 256 << 10;
 
+/// Bytes of a stream's items that are there at once and go out in one message: 4 KiB, and at most a quarter of the window.
+pub const ITEM_RUN: usize = 4 << 10;
+
+/// Items of a stream in one message: 1,024.
+pub const MAX_ITEM_RUN: u32 = 1024;
+
 /// Items of a stream up to this size are copied together into blocks, larger ones stay slices of what was read: 16 KiB.
 pub const SMALL_ITEM: usize = 16 << 10;
 

@@ -60,7 +60,7 @@ pub(crate) enum Message {
 pub(crate) enum Control {
     /// A cancel.
     Cancel { id: u32 },
-    /// An item of a stream.
+    /// Items of a stream, one behind the other; or an error in the place of one.
     Item { id: u32, error: Option<Span>, payload: u32 },
     /// The end of a client's stream.
     End { id: u32, error: Option<Span> },
@@ -154,9 +154,15 @@ impl Control {
                 Self::Cancel { id: id(reader)? }
             }
             kind::ITEM => {
-                expect(4)?;
+                if elements < 4 {
+                    expect(4)?;
+                }
                 let id = id(reader)?;
                 let error = optional(reader, "the error")?;
+                // A message may bring several items, but one error.
+                if error.is_some() {
+                    expect(4)?;
+                }
                 Self::Item { id, error, payload: position(reader) }
             }
             kind::END => {
@@ -241,11 +247,7 @@ pub(crate) fn oversized(head_bytes: &[u8]) -> Result<(u64, Option<u32>), Violati
     let (kind, _) = head(&mut reader)?;
     let has_id = matches!(
         u8::try_from(kind).unwrap_or(u8::MAX),
-        kind::REQUEST
-            | kind::REQUEST_WITH_METADATA
-            | kind::RESPONSE
-            | kind::RESPONSE_WITH_METADATA
-            | kind::ITEM
+        kind::REQUEST | kind::REQUEST_WITH_METADATA | kind::RESPONSE | kind::RESPONSE_WITH_METADATA
     );
     let id = if has_id { Some(id(&mut reader)?) } else { None };
     Ok((kind, id))

@@ -53,7 +53,7 @@ const KEEP_SLOTS: Duration = Duration::from_secs(5);
 const LINGER: Duration = Duration::from_secs(1);
 
 /// So many handlers are polled, and what has arrived gets its turn.
-const POLLS_AT_ONCE: u32 = 128;
+const POLLS_AT_ONCE: u32 = 512;
 
 /// So many parts of large messages are sent, and what has arrived gets its turn.
 const PARTS_AT_ONCE: u32 = 4;
@@ -373,7 +373,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<'_, T> {
             self.machine.pending(key, slot, deadline);
             self.machine.streams(key, slot, Shape { takes: route.takes });
         }
-        match self.handlers.start(slot, number, incoming) {
+        match self.handlers.start(slot, number, incoming, self.machine.item_run()) {
             Poll::Ready(ended) => self.ended(slot, key, ended, is_streaming),
             Poll::Pending => {
                 self.handlers.keep(slot, key, Inherited::new(deadline));

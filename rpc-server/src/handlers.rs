@@ -85,9 +85,11 @@ pub(crate) struct Handlers<'a> {
     wakes: Arc<Wakes>,
     methods: Vec<Option<Method<'a>>>,
     slots: Vec<Slot>,
+    /// The slots that are polled in this round, and how many of them were.
     woken: Vec<u32>,
-    /// How many of `woken` were polled.
     polled: usize,
+    /// The slots whose streams have sent something, to be polled in the next round: behind those that were woken meanwhile.
+    relisted: Vec<u32>,
     started: u64,
     /// The method whose handler was polled since [`take_polled`](Self::take_polled) asked last.
     polled_method: Option<u32>,
@@ -109,6 +111,7 @@ impl<'a> Handlers<'a> {
             slots: Vec::new(),
             woken: Vec::new(),
             polled: 0,
+            relisted: Vec::new(),
             started: 0,
             polled_method: None,
         }
@@ -116,7 +119,15 @@ impl<'a> Handlers<'a> {
 
     /// Starts a call of the method with this number in a free slot of it, and polls it once. Where it is pending, the slot is to be
     /// [`keep`](Self::keep)t; where it ended, to be [`recycle`](Self::recycle)d.
-    pub(crate) fn start(&mut self, slot: u32, number: u32, incoming: Incoming) -> Poll<Ended> {
+    ///
+    /// Of the items of a stream, `run` bytes may go out in one message.
+    pub(crate) fn start(
+        &mut self,
+        slot: u32,
+        number: u32,
+        incoming: Incoming,
+        run: usize,
+    ) -> Poll<Ended> {
         let inherited = Inherited::new(incoming.deadline());
         let route = self.router.route(number);
         let Slot { place, waker, blank, trace, outlet, inbox, .. } = &mut self.slots[slot as usize];
@@ -130,7 +141,7 @@ impl<'a> Handlers<'a> {
                 let consumer = (route.run != Run::Inline).then(|| waker.clone());
                 let is_to_keep = consumer.is_none() && outlet.is_some();
                 if !is_to_keep {
-                    *outlet = Some(Arc::new(Outlet::new(consumer)));
+                    *outlet = Some(Arc::new(Outlet::new(consumer, run)));
                 }
             }
             if route.takes {
@@ -153,7 +164,7 @@ impl<'a> Handlers<'a> {
         };
         let is_news = outlet.offer(send) == Offered::Sent;
         if is_news && self.router.route(*method).run == Run::Inline && wake.list() {
-            self.woken.push(slot);
+            self.relisted.push(slot);
         }
     }
 
@@ -186,7 +197,7 @@ impl<'a> Handlers<'a> {
 
     /// Whether handlers are listed to be polled.
     pub(crate) fn has_listed(&self) -> bool {
-        self.polled < self.woken.len()
+        self.polled < self.woken.len() || !self.relisted.is_empty()
     }
 
     /// Notes that the call in `slot` is pending.
@@ -201,6 +212,7 @@ impl<'a> Handlers<'a> {
                 self.woken.clear();
                 self.polled = 0;
                 self.wakes.swap(&mut self.woken);
+                self.woken.append(&mut self.relisted);
                 if self.woken.is_empty() {
                     return None;
                 }
@@ -296,6 +308,7 @@ impl<'a> Handlers<'a> {
             self.slots = Vec::new();
             self.woken = Vec::new();
             self.polled = 0;
+            self.relisted = Vec::new();
             self.wakes.shrink();
         }
     }

@@ -50,6 +50,10 @@ pub(crate) trait Calc {
     ) -> Result<impl Stream<Item = Result<i64, MathError>>, MathError>;
     #[rpc(drop_oldest = 4)]
     fn newest(&self, of: u64) -> impl Stream<Item = u64>;
+    #[rpc(drop_oldest = 4, spawn)]
+    fn newest_elsewhere(&self, of: u64) -> impl Stream<Item = u64> {
+        self.newest(of)
+    }
     fn endless(&self) -> impl Stream<Item = u64>;
     #[rpc(spawn)]
     async fn endless_sum(&self, numbers: Streaming<i64>) -> i64;

@@ -248,7 +248,7 @@ impl Client {
                 }
                 client::Event::Begun(_) => self.got.push(Got::Begun),
                 client::Event::Stopped(_) => self.got.push(Got::Stopped),
-                client::Event::Room => self.got.push(Got::Room),
+                client::Event::Room | client::Event::Writable(_) => self.got.push(Got::Room),
                 client::Event::GoAway(error) => farewells.push(error),
             }
             if let Frame::Whole(body) = frame {

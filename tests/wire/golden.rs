@@ -45,6 +45,7 @@ const CHECKS: &[(&str, Check)] = &[
     ("received", streams::received),
     ("item-client", streams::item_of_a_client),
     ("end", streams::end),
+    ("items", streams::items),
     ("item-server", streams::item_of_a_server),
     ("item-error", streams::item_that_is_an_error),
     ("begin", streams::begin),

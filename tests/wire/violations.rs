@@ -212,6 +212,12 @@ fn a_wrong_number_of_elements() {
     ];
     for (kind, elements) in right {
         for found in [elements - 1, elements + 1] {
+            if (kind, found) == (7, 5) {
+                // A message may bring several items (rule 10.1), which an error is not.
+                let message = [0x95, 7, 0, 0x94, 2, 0xa0, 0xc0, 0, 0xc0, 0xc0];
+                both_find(&opened(&[&message]), &Violation::Elements { kind: 7, found: 5 });
+                continue;
+            }
             let mut message = vec![0x90 | found, kind];
             message.resize(usize::from(found) + 1, 0xc0);
             let violation = Violation::Elements { kind: kind.into(), found: found.into() };

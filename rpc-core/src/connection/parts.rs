@@ -44,7 +44,10 @@ struct Waiting {
     tag: Option<u32>,
     pieces: VecDeque<Bytes>,
     left: usize,
+    /// Whether it goes out in parts; otherwise these are frames, of one message or of several small ones.
     is_in_parts: bool,
+    /// What follows the pieces, where these are frames.
+    tail: Vec<u8>,
     has_begun: bool,
     /// What it counts for in the windows of streams.
     cost: usize,
@@ -77,6 +80,8 @@ pub(super) struct Bulk {
     /// Bytes of parts that were sent, and of those the peer has received.
     sent: u64,
     received: u64,
+    /// What is not needed any more, but is the user's, and must not be dropped under a lock.
+    spent: Vec<Bytes>,
 }
 
 impl Bulk {
@@ -128,9 +133,16 @@ impl Bulk {
         payload: &mut Encoder,
     ) {
         payload.seal();
-        let mut pieces = VecDeque::new();
         let mut run = Vec::new();
         head(&mut run);
+        let size = run.len() + payload.len();
+        if size <= FRAGMENT {
+            return self.push_frame(id, tag, cost, &run, payload);
+        }
+        if !self.queue.is_empty() {
+            self.behind += size;
+        }
+        let mut pieces = VecDeque::new();
         for piece in payload.pieces() {
             match piece {
                 Piece::Run(bytes) => run.extend_from_slice(bytes),
@@ -145,20 +157,62 @@ impl Bulk {
         if !run.is_empty() {
             pieces.push_back(Bytes::from(run));
         }
-        let left = pieces.iter().map(Bytes::len).sum();
-        if !self.queue.is_empty() {
-            self.behind += left;
-        }
-        let is_in_parts = left > FRAGMENT;
         self.queue.push_back(Waiting {
             id,
             tag,
             pieces,
-            left,
-            is_in_parts,
+            left: size,
+            is_in_parts: true,
+            tail: Vec::new(),
             has_begun: false,
             cost,
         });
+    }
+
+    /// Appends a small message as a frame: to the frames that its call has waiting last, if there are any, for each entry is sent by itself.
+    fn push_frame(
+        &mut self,
+        id: Option<u32>,
+        tag: Option<u32>,
+        cost: usize,
+        head: &[u8],
+        payload: &Encoder,
+    ) {
+        let size = head.len() + payload.len();
+        let is_joined = self.queue.back().is_some_and(|last| {
+            !last.is_in_parts && last.id == id && last.tag == tag && last.left + size <= FRAGMENT
+        });
+        if !is_joined {
+            let (pieces, tail) = (VecDeque::new(), Vec::new());
+            self.queue.push_back(Waiting {
+                id,
+                tag,
+                pieces,
+                left: 0,
+                is_in_parts: false,
+                tail,
+                has_begun: false,
+                cost: 0,
+            });
+        }
+        if self.queue.len() > 1 {
+            self.behind += size;
+        }
+        let Some(last) = self.queue.back_mut() else { return };
+        last.left += size;
+        last.cost += cost;
+        let length = u32::try_from(size).unwrap_or(u32::MAX);
+        last.tail.extend_from_slice(&length.to_be_bytes());
+        last.tail.extend_from_slice(head);
+        for piece in payload.pieces() {
+            match piece {
+                Piece::Run(bytes) => last.tail.extend_from_slice(bytes),
+                Piece::Segment(segment) => {
+                    last.pieces.push_back(Bytes::from(std::mem::take(&mut last.tail)));
+                    last.pieces.push_back(segment.clone());
+                }
+            }
+        }
     }
 
     /// Appends a message of this call that `message` writes whole.
@@ -171,7 +225,7 @@ impl Bulk {
         let first = self.queue.front_mut()?;
         let position = output.end();
         if !first.is_in_parts {
-            output.segments(|_| {}, first.left, first.pieces.drain(..));
+            output.frames(first.pieces.drain(..), &first.tail);
             let tag = first.tag;
             self.pop();
             return Some(Step::Last { tag, position });
@@ -183,7 +237,7 @@ impl Bulk {
         let is_last = first.left == 0;
         let state = if is_last { PartState::Last } else { PartState::More };
         let pieces = cut(&mut first.pieces, size);
-        output.segments(|out| message::write_part(out, state, size), size, pieces);
+        output.segments(|out| message::write_part(out, state, size), size, pieces, &mut self.spent);
         let tag = first.tag;
         if !is_last {
             return Some(Step::Part);
@@ -201,6 +255,12 @@ impl Bulk {
         }
     }
 
+    /// What is to be dropped outside of any lock: byte strings of the user's whose messages were sent or given up.
+    #[must_use = "to be dropped outside of any lock"]
+    pub(super) fn take_spent(&mut self) -> Vec<Bytes> {
+        std::mem::take(&mut self.spent)
+    }
+
     /// Takes out all messages of a call. One that was sent in part is abandoned.
     pub(super) fn remove(&mut self, id: u32, output: &mut WriteBuffer) -> Removed {
         let mut removed = Removed::default();
@@ -213,12 +273,14 @@ impl Bulk {
         {
             output.message(|out| message::write_part(out, PartState::Abandoned, 0));
         }
-        self.queue.retain(|waiting| {
+        let spent = &mut self.spent;
+        self.queue.retain_mut(|waiting| {
             if waiting.id != Some(id) {
                 return true;
             }
             removed.messages += 1;
             removed.cost += waiting.cost;
+            spent.extend(waiting.pieces.drain(..));
             false
         });
         self.behind = self.queue.iter().skip(1).map(|waiting| waiting.left).sum();

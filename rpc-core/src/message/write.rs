@@ -61,8 +61,11 @@ pub(crate) fn write_cancel(out: &mut Vec<u8>, id: u32) {
     msgpack::write_nil(out);
 }
 
-/// What an item's message has in front of its value, at most, in bytes.
-pub(crate) const ITEM_HEAD: usize = 8;
+/// The size of the message of so many items whose values have so many bytes.
+pub(crate) fn items_size(id: u32, count: u32, values: usize) -> usize {
+    // The head of an array of up to 15 elements is one byte, of up to 65,535 three.
+    item_size(id, values) + if count > 12 { 2 } else { 0 }
+}
 
 /// The size of the message of an item whose value has so many bytes.
 pub(crate) fn item_size(id: u32, value: usize) -> usize {
@@ -77,7 +80,12 @@ pub(crate) fn item_size(id: u32, value: usize) -> usize {
 
 /// Appends an item of a stream up to its value.
 pub(crate) fn write_item(out: &mut Vec<u8>, id: u32) {
-    array(out, 4, kind::ITEM);
+    write_items(out, id, 1);
+}
+
+/// Appends so many items of a stream up to their values.
+pub(crate) fn write_items(out: &mut Vec<u8>, id: u32, count: u32) {
+    array(out, 3 + count, kind::ITEM);
     msgpack::write_uint(out, u64::from(id));
     msgpack::write_nil(out);
 }

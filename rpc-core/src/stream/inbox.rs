@@ -1,29 +1,26 @@
 //! Items that have arrived and were not taken, in the order in which they came.
 //!
-//! Small items are copied together into blocks, each behind its length, so a window full of them costs about its bytes; a large one
-//! stays the slice of the frame that it is. A consumer takes a block at once and reads it item by item, without a lock. How much
+//! Small items are copied together into blocks, those of a message behind their length, so a window full of them costs about its bytes; so are errors, and
+//! notices of what was dropped. A large item stays the slice of the frame that it is. A consumer takes a block at once and reads it item by item, without a lock. How much
 //! may lie here is the window's business (`window.rs`): the sender stops when it is full.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, ops::Range};
 
 use crate::{
     Error,
     buffer::{give_buffer, take_buffer},
     limits::{ITEM_BLOCK, SMALL_ITEM},
+    message,
     payload::{Body, Payload},
 };
 
 /// What a consumer takes at once.
 #[derive(Debug)]
 pub enum Chunk {
-    /// Small items, each with its length in front of it.
-    Block(Vec<u8>),
-    /// One item.
-    Item(Payload),
-    /// An item that is an error.
-    Failure(Error),
-    /// So many items were dropped here.
-    Lost(u64),
+    /// Small items, those of one message with their length in front of them, and how deep they may nest.
+    Block(Vec<u8>, u8),
+    /// Items that came in one message, which is large: mostly one.
+    Items(Payload),
 }
 
 /// The items of one stream.
@@ -33,22 +30,46 @@ pub struct Inbox {
     chunks: VecDeque<(Chunk, u64)>,
     /// A block that was read, to be used again.
     spare: Vec<u8>,
+    /// How deep items may nest.
+    max_nesting: u8,
 }
 
 const LENGTH: usize = 4;
+/// What stands in front of an entry of a block is its length; these bits of it say that the entry is an error, or how many items were dropped.
+const FAILURE: u32 = 1 << 31;
+const LOST: u32 = 1 << 30;
 
 impl Inbox {
-    /// Appends an item whose message had so many bytes. The frame's buffer comes back if it can be used again.
+    /// Appends the items of a message that had so many bytes. The frame's buffer comes back if it can be used again.
     pub fn push(&mut self, item: Payload, cost: u64) -> Option<Body> {
-        let bytes = item.as_slice();
-        if bytes.len() > SMALL_ITEM {
-            self.chunks.push_back((Chunk::Item(item), cost));
+        self.max_nesting = item.max_nesting();
+        if item.as_slice().len() > SMALL_ITEM {
+            self.chunks.push_back((Chunk::Items(item), cost));
             return None;
         }
+        self.append(item.as_slice(), 0, cost);
+        Some(item.into_body())
+    }
+
+    /// Appends an item that is an error.
+    pub fn push_failure(&mut self, error: &Error, cost: u64) {
+        let mut bytes = take_buffer();
+        message::write_error(&mut bytes, error);
+        self.append(&bytes, FAILURE, cost);
+        give_buffer(bytes);
+    }
+
+    /// Notes that so many items were dropped here; the message that said so had so many bytes.
+    pub fn push_lost(&mut self, count: u64, cost: u64) {
+        self.append(&count.to_be_bytes(), LOST, cost);
+    }
+
+    fn append(&mut self, bytes: &[u8], mark: u32, cost: u64) {
         let size = LENGTH + bytes.len();
-        let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX).to_be_bytes();
+        let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX >> 2);
+        let length = (length | mark).to_be_bytes();
         match self.chunks.back_mut() {
-            Some((Chunk::Block(block), total)) if block.len() + size <= ITEM_BLOCK => {
+            Some((Chunk::Block(block, _), total)) if block.len() + size <= ITEM_BLOCK => {
                 make_room(block, size);
                 block.extend_from_slice(&length);
                 block.extend_from_slice(bytes);
@@ -62,25 +83,8 @@ impl Inbox {
                 make_room(&mut block, size);
                 block.extend_from_slice(&length);
                 block.extend_from_slice(bytes);
-                self.chunks.push_back((Chunk::Block(block), cost));
+                self.chunks.push_back((Chunk::Block(block, self.max_nesting), cost));
             }
-        }
-        Some(item.into_body())
-    }
-
-    /// Appends an item that is an error.
-    pub fn push_failure(&mut self, error: Error, cost: u64) {
-        self.chunks.push_back((Chunk::Failure(error), cost));
-    }
-
-    /// Notes that so many items were dropped here; the message that said so had so many bytes.
-    pub fn push_lost(&mut self, count: u64, cost: u64) {
-        match self.chunks.back_mut() {
-            Some((Chunk::Lost(total), bytes)) => {
-                *total = total.saturating_add(count);
-                *bytes += cost;
-            }
-            _ => self.chunks.push_back((Chunk::Lost(count), cost)),
         }
     }
 
@@ -122,21 +126,41 @@ fn make_room(block: &mut Vec<u8>, size: usize) {
     }
 }
 
-/// The first item of a block behind `at`, and where the next one begins.
-pub(crate) fn read_block(block: &[u8], at: usize) -> Option<(&[u8], usize)> {
+/// What stands in a block.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Found {
+    /// Items that came in one message, here.
+    Items(Range<usize>),
+    /// An item that is an error, here.
+    Failure(Range<usize>),
+    /// So many items were dropped here.
+    Lost(u64),
+}
+
+/// What stands in a block behind `at`, and where the next entry begins.
+pub(crate) fn read_block(block: &[u8], at: usize) -> Option<(Found, usize)> {
     let (length, rest) = block.get(at..)?.split_first_chunk::<LENGTH>()?;
-    let length = u32::from_be_bytes(*length) as usize;
-    Some((rest.get(..length)?, at + LENGTH + length))
+    let marked = u32::from_be_bytes(*length);
+    let length = (marked & !(FAILURE | LOST)) as usize;
+    let bytes = rest.get(..length)?;
+    let (start, end) = (at + LENGTH, at + LENGTH + length);
+    let found = match marked & (FAILURE | LOST) {
+        0 => Found::Items(start..end),
+        LOST => Found::Lost(bytes.first_chunk().map_or(0, |count| u64::from_be_bytes(*count))),
+        _ => Found::Failure(start..end),
+    };
+    Some((found, end))
 }
 
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
 
-    use super::{Chunk, Inbox, read_block};
+    use super::{Chunk, Found, Inbox, read_block};
     use crate::{
         Error,
-        limits::SMALL_ITEM,
+        limits::{MAX_NESTING, SMALL_ITEM},
+        message,
         payload::{Body, Payload},
     };
 
@@ -156,26 +180,31 @@ mod tests {
         }
         inbox.push_lost(2, 0);
         inbox.push_lost(3, 0);
-        inbox.push_failure(Error::not_found("gone"), 9);
+        inbox.push_failure(&Error::not_found("gone"), 9);
         let (mut out, mut lost, mut cost, mut failed) = (Vec::new(), 0, 0, false);
         while let Some((chunk, bytes)) = inbox.take() {
             cost += bytes;
             match chunk {
-                Chunk::Block(block) => {
+                Chunk::Block(block, nesting) => {
+                    assert_eq!(nesting, MAX_NESTING);
                     let mut at = 0;
-                    while let Some((item, next)) = read_block(&block, at) {
-                        out.push(item.to_vec());
+                    while let Some((found, next)) = read_block(&block, at) {
+                        assert!(!failed, "the error came last");
+                        match found {
+                            Found::Items(items) => out.push(block[items].to_vec()),
+                            Found::Lost(count) => lost += count,
+                            Found::Failure(bytes) => {
+                                let error =
+                                    message::read_error(&block[bytes]).expect("it was written");
+                                failed = error.message() == "gone";
+                            }
+                        }
                         at = next;
                     }
                     assert_eq!(at, block.len());
                     inbox.recycle(block);
                 }
-                Chunk::Item(payload) => out.push(payload.as_slice().to_vec()),
-                Chunk::Lost(count) => {
-                    assert!(!failed);
-                    lost += count;
-                }
-                Chunk::Failure(_) => failed = true,
+                Chunk::Items(payload) => out.push(payload.as_slice().to_vec()),
             }
         }
         assert_eq!(out, came);
@@ -198,8 +227,8 @@ mod tests {
                 .chunks
                 .iter()
                 .map(|(chunk, _)| match chunk {
-                    Chunk::Block(block) => block.capacity(),
-                    _ => 0,
+                    Chunk::Block(block, _) => block.capacity(),
+                    Chunk::Items(_) => 0,
                 })
                 .sum();
             let table = inbox.chunks.capacity() * size_of::<(Chunk, u64)>();
@@ -213,7 +242,7 @@ mod tests {
         let mut inbox = Inbox::default();
         assert!(inbox.push(Payload::new(Body::Large(bytes.clone()), 0), 100_005).is_none());
         match inbox.take() {
-            Some((Chunk::Item(payload), 100_005)) => {
+            Some((Chunk::Items(payload), 100_005)) => {
                 assert_eq!(payload.as_slice().as_ptr(), bytes.as_ptr());
             }
             other => panic!("{other:?}"),

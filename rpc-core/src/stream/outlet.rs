@@ -1,10 +1,10 @@
-//! The one item of a server's stream that is on its way out.
+//! What of a server's stream is on its way out: an item, or a few small ones that were there at once.
 //!
 //! Between a handler that streams and its connection's task, which may be one task or two:
 //!
 //! ```text
 //!            put                    offer, and it was sent
-//!   Empty ─────────▶ Begin │ Item │ Failure ─────────▶ Empty
+//!   Empty ─────────▶ Begin │ Items │ Failure ────────▶ Empty
 //!                        │ offer, and there was no room: it stays, and is held
 //! ```
 //!
@@ -26,6 +26,8 @@ pub enum Content<'a> {
     Begin,
     /// An item.
     Item(&'a mut Encoder),
+    /// So many items, one behind the other.
+    Items(&'a mut Encoder, u32),
     /// An item that is an error.
     Failure(&'a Error),
 }
@@ -46,7 +48,7 @@ enum Holds {
     #[default]
     Nothing,
     Begin,
-    Item,
+    Items(u32),
     Failure(Error),
 }
 
@@ -80,12 +82,15 @@ pub struct Outlet {
     state: Mutex<State>,
     /// Whom to wake when there is something, if the handler runs in a task of its own.
     consumer: Option<Waker>,
+    /// Bytes of items that are there at once and may go out together.
+    run: usize,
 }
 
 impl Outlet {
-    /// The outlet of a handler that its consumer polls itself, or else of one that is to wake `consumer`.
-    pub fn new(consumer: Option<Waker>) -> Self {
-        Self { state: Mutex::default(), consumer }
+    /// The outlet of a handler that its consumer polls itself, or else of one that is to wake `consumer`. About `run` bytes of small items that are
+    /// there at once go out together.
+    pub fn new(consumer: Option<Waker>, run: usize) -> Self {
+        Self { state: Mutex::default(), consumer, run }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -131,7 +136,8 @@ impl Outlet {
         let content = match holds {
             Holds::Nothing => return Offered::Nothing,
             Holds::Begin => Content::Begin,
-            Holds::Item => Content::Item(encoder),
+            Holds::Items(1) => Content::Item(encoder),
+            Holds::Items(count) => Content::Items(encoder, *count),
             Holds::Failure(error) => Content::Failure(error),
         };
         if !send(content, *lost) {
@@ -198,6 +204,30 @@ impl<'a> Outgo<'a> {
         self.outlet.put(|state| state.holds = Holds::Begin);
     }
 
+    /// Bytes of items that may go out together.
+    pub(crate) fn run(&self) -> usize {
+        self.outlet.run
+    }
+
+    /// Puts in an error in the place of an item.
+    pub(crate) fn put_failure(&self, error: Error) {
+        self.outlet.put(|state| {
+            state.holds = Holds::Failure(error);
+            state.lost = 0;
+        });
+    }
+
+    /// Puts in so many items that stand in `encoder`, which gets an empty one in exchange.
+    pub(crate) fn put_items(&self, encoder: &mut Encoder, count: u32) {
+        let structs = encoder.structs();
+        self.outlet.put(|state| {
+            mem::swap(&mut state.encoder, encoder);
+            state.holds = Holds::Items(count);
+            state.lost = 0;
+        });
+        encoder.reset(structs);
+    }
+
     /// Puts in the item that `encode` appends, behind so many that were dropped.
     pub(crate) fn put(
         &mut self,
@@ -209,7 +239,7 @@ impl<'a> Outgo<'a> {
         match encode(self.encoder) {
             Ok(()) => self.outlet.put(|state| {
                 mem::swap(&mut state.encoder, self.encoder);
-                state.holds = Holds::Item;
+                state.holds = Holds::Items(1);
                 state.lost = lost;
             }),
             Err(error) => self.outlet.put(|state| {

@@ -4,6 +4,7 @@ use std::{
     fmt,
     marker::PhantomData,
     mem,
+    ops::Range,
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, Waker, ready},
@@ -12,9 +13,11 @@ use std::{
 
 use futures_core::Stream;
 
-use super::inbox::{Chunk, Inbox, read_block};
+use super::inbox::{Chunk, Found, Inbox, read_block};
 use crate::{
     Code, Error, Failure, Value,
+    limits::MAX_NESTING,
+    message,
     payload::{Body, Payload},
     value::Encoded,
 };
@@ -61,6 +64,10 @@ pub struct Streaming<T, E = Error> {
     /// What was taken last, and how far it was read.
     block: Vec<u8>,
     at: usize,
+    max_nesting: u8,
+    /// The items that came in one message and were not read, in the block, or in a large payload.
+    run: Option<Range<usize>>,
+    large: Option<Payload>,
     lost: u64,
     items: PhantomData<fn() -> (T, E)>,
 }
@@ -84,7 +91,16 @@ impl<T, E> Streaming<T, E> {
     }
 
     fn new(origin: Origin) -> Self {
-        Self { origin, block: Vec::new(), at: 0, lost: 0, items: PhantomData }
+        Self {
+            origin,
+            block: Vec::new(),
+            at: 0,
+            max_nesting: MAX_NESTING,
+            run: None,
+            large: None,
+            lost: 0,
+            items: PhantomData,
+        }
     }
 
     /// Sets how long the whole of the stream may take, from its first poll on. Without it there is no bound. Ignored where the stream was polled,
@@ -121,8 +137,23 @@ impl<T: Value, E: Failure> Streaming<T, E> {
         std::future::poll_fn(|cx| Pin::new(&mut *self).poll_next(cx)).await
     }
 
-    fn decoded(&self, item: Encoded<'_>) -> Result<T, E::Caller> {
-        T::decode(item).map_err(|error| {
+    /// The next of the items that came in one message.
+    fn next_of_run(&mut self) -> Option<Result<T, E::Caller>> {
+        let run = self.run.take()?;
+        let (bytes, max_nesting) = match &self.large {
+            Some(payload) => (payload.as_slice(), payload.max_nesting()),
+            None => (&self.block[..], self.max_nesting),
+        };
+        let (item, next) =
+            Encoded::first("item", &bytes[run.clone()], max_nesting, self.large.as_ref());
+        let decoded = T::decode(item);
+        let next = run.start + next..run.end;
+        if next.is_empty() {
+            self.large = None;
+        } else {
+            self.run = Some(next);
+        }
+        Some(decoded.map_err(|error| {
             // At a server it is the client's fault, which is what the error says already.
             E::Caller::from(match self.origin {
                 Origin::Client(_) | Origin::Ended => {
@@ -130,8 +161,15 @@ impl<T: Value, E: Failure> Streaming<T, E> {
                 }
                 Origin::Server(_) => error,
             })
-        })
+        }))
     }
+}
+
+/// An item that is an error, out of a block, where it was written as it came.
+fn failure<E: Failure>(bytes: &[u8]) -> E::Caller {
+    let error = message::read_error(bytes);
+    let unread = |malformed| Error::internal(format!("an error among the items: {malformed}"));
+    E::from_error(error.unwrap_or_else(unread))
 }
 
 impl<T: Value, E: Failure> Stream for Streaming<T, E> {
@@ -140,10 +178,21 @@ impl<T: Value, E: Failure> Stream for Streaming<T, E> {
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = &mut *self;
         loop {
-            if let Some((item, next)) = read_block(&this.block, this.at) {
-                let decoded = this.decoded(Encoded::whole("item", item));
+            if let Some(item) = this.next_of_run() {
+                return Poll::Ready(Some(item));
+            }
+            if let Some((found, next)) = read_block(&this.block, this.at) {
+                match found {
+                    Found::Items(items) => this.run = Some(items),
+                    Found::Failure(error) => {
+                        let error = failure::<E>(&this.block[error]);
+                        this.at = next;
+                        return Poll::Ready(Some(Err(error)));
+                    }
+                    Found::Lost(count) => this.lost = this.lost.saturating_add(count),
+                }
                 this.at = next;
-                return Poll::Ready(Some(decoded));
+                continue;
             }
             this.at = 0;
             let spare = mem::take(&mut this.block);
@@ -153,14 +202,14 @@ impl<T: Value, E: Failure> Stream for Streaming<T, E> {
                 Origin::Ended => return Poll::Ready(None),
             };
             match taken {
-                Taken::Chunk(Chunk::Block(block)) => this.block = block,
-                Taken::Chunk(Chunk::Item(payload)) => {
-                    return Poll::Ready(Some(this.decoded(Encoded::of_payload("item", &payload))));
+                Taken::Chunk(Chunk::Block(block, max_nesting)) => {
+                    this.block = block;
+                    this.max_nesting = max_nesting;
                 }
-                Taken::Chunk(Chunk::Failure(error)) => {
-                    return Poll::Ready(Some(Err(E::from_error(error))));
+                Taken::Chunk(Chunk::Items(payload)) => {
+                    this.run = Some(0..payload.as_slice().len());
+                    this.large = Some(payload);
                 }
-                Taken::Chunk(Chunk::Lost(count)) => this.lost = this.lost.saturating_add(count),
                 Taken::End(end) => {
                     this.origin = Origin::Ended;
                     return Poll::Ready(end.err().map(|error| Err(E::from_error(error))));
@@ -231,7 +280,7 @@ impl ServerInbox {
         let body = match item {
             Ok(payload) => state.inbox.push(payload, cost),
             Err(error) => {
-                state.inbox.push_failure(error, cost);
+                state.inbox.push_failure(&error, cost);
                 None
             }
         };
@@ -301,10 +350,10 @@ impl<T, E> Drop for Streaming<T, E> {
             let mut state = inbox.lock();
             state.reader = Reader::Dropped;
             let left = mem::take(&mut state.inbox);
-            let is_over = state.end.is_some();
+            let is_news = state.end.is_none() || !left.is_empty();
             drop(state);
             drop(left);
-            if !is_over {
+            if is_news {
                 inbox.connection.wake_by_ref();
             }
         }

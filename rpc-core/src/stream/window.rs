@@ -2,7 +2,7 @@
 //!
 //! What counts is the size of each item's message. A sender may send an item that fits into what is left of the window, and one of any size
 //! while at most half of the window is outstanding, so an item larger than the window passes too. A receiver gives back what was taken once
-//! that is half of the window: then nobody waits for ever, and a credit comes once in many items (PROTOCOL 10.5 to 10.7).
+//! that is a quarter of the window: then nobody waits for ever, and a credit comes once in many items (PROTOCOL 10.5 to 10.7).
 //!
 //! ```text
 //!   sender:    outstanding = sent - credit that came
@@ -95,7 +95,7 @@ impl Receiving {
     pub(crate) fn took(&mut self, bytes: u64) -> Option<u64> {
         self.taken += bytes;
         debug_assert!(self.taken <= self.outstanding, "what is taken has arrived");
-        let is_due = self.taken > 0 && self.taken >= self.limit / 2;
+        let is_due = self.taken > 0 && self.taken >= self.limit / 4;
         is_due.then(|| {
             let credit = std::mem::take(&mut self.taken);
             self.outstanding -= credit;
@@ -151,15 +151,16 @@ mod tests {
     }
 
     #[test]
-    fn credit_comes_for_half_of_a_window_at_once() {
+    fn credit_comes_for_a_quarter_of_a_window_at_once() {
         let mut receiving = Receiving::new(1000);
         for _ in 0..4 {
             assert!(receiving.arrived(125));
         }
         assert_eq!(receiving.untaken(), 500);
         assert_eq!(receiving.took(125), None);
-        assert_eq!(receiving.took(250), None);
-        assert_eq!(receiving.took(125), Some(500));
+        assert_eq!(receiving.took(125), Some(250));
+        assert_eq!(receiving.took(125), None);
+        assert_eq!(receiving.took(125), Some(250));
         assert_eq!(receiving.untaken(), 0);
     }
 

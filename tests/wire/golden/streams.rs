@@ -166,6 +166,19 @@ fn text(text: &str) -> Encoder {
     encoder
 }
 
+pub(super) fn items(example: &[u8]) {
+    let (mut server, key) = server_that_streams(false);
+    let mut two = number(2);
+    msgpack::write_uint(two.buffer(), 3);
+    assert!(server.machine.send(key, Content::Items(&mut two, 2), 0));
+    same(&server.written(), example);
+
+    let (mut client, _) = client_that_streams(true, false);
+    client.feed(example).expect("two items");
+    let [Got::Item(Ok(items), 6)] = &client.got[..] else { unreachable!("{:?}", client.got) };
+    assert_eq!(items.as_slice(), [2, 3]);
+}
+
 pub(super) fn item_of_a_server(example: &[u8]) {
     let (mut server, key) = server_that_streams(false);
     assert!(server.machine.send(key, Content::Item(&mut text("a")), 0));
@@ -232,11 +245,11 @@ pub(super) fn cancel_of_a_server(cancel: &[u8]) {
 }
 
 /// An item of which so many fill half of a window of 256 KiB, with its head.
-const QUARTER: usize = 32 << 10;
+const EIGHTH: usize = 32 << 10;
 
-fn quarter() -> Encoder {
+fn eighth() -> Encoder {
     let mut encoder = Encoder::default();
-    encoder.bin(&vec![7; QUARTER - 4 - 3]);
+    encoder.bin(&vec![7; EIGHTH - 4 - 3]);
     encoder
 }
 
@@ -245,54 +258,54 @@ pub(super) fn credit(example: &[u8]) {
     let (mut client, call) = client_that_streams(false, true);
     let (mut server, key) = server_that_streams(true);
     for _ in 0..8 {
-        assert!(matches!(client.machine.send_item(call, &mut quarter()), Ok(Room::Sent)));
+        assert!(matches!(client.machine.send_item(call, &mut eighth()), Ok(Room::Sent)));
         server.feed(&client.written()).expect("an item");
     }
-    for _ in 0..4 {
+    for _ in 0..2 {
         assert!(server.written().is_empty(), "no credit is due for so little");
-        server.machine.took(key, QUARTER as u64);
+        server.machine.took(key, EIGHTH as u64);
     }
     same(&server.written(), example);
-    assert!(matches!(client.machine.send_item(call, &mut quarter()), Ok(Room::Blocked)));
+    assert!(matches!(client.machine.send_item(call, &mut eighth()), Ok(Room::Blocked)));
     client.feed(example).expect("there is room again");
     assert!(matches!(client.got[..], [Got::Room]), "{:?}", client.got);
-    assert!(matches!(client.machine.send_item(call, &mut quarter()), Ok(Room::Sent)));
+    assert!(matches!(client.machine.send_item(call, &mut eighth()), Ok(Room::Sent)));
 
     // And the other way round.
     let (mut server, key) = server_that_streams(false);
     let (mut client, call) = client_that_streams(true, false);
     for _ in 0..8 {
-        assert!(server.machine.send(key, Content::Item(&mut quarter()), 0));
+        assert!(server.machine.send(key, Content::Item(&mut eighth()), 0));
     }
-    assert!(!server.machine.send(key, Content::Item(&mut quarter()), 0));
+    assert!(!server.machine.send(key, Content::Item(&mut eighth()), 0));
     client.feed(&server.written()).expect("items");
-    client.machine.took(call, 4 * QUARTER as u64);
+    client.machine.took(call, 2 * EIGHTH as u64);
     same(&client.written(), example);
     server.feed(example).expect("there is room again");
     assert_eq!(server.machine.next_ready(), Some(0));
-    assert!(server.machine.send(key, Content::Item(&mut quarter()), 0));
+    assert!(server.machine.send(key, Content::Item(&mut eighth()), 0));
 }
 
 pub(super) fn credit_of_a_connection(example: &[u8]) {
-    // The half of 16 MiB was taken, by one stream.
+    // A quarter of 16 MiB was taken, by one stream.
     let (mut server, key) = server_that_streams(false);
     let (mut client, call) = client_that_streams(true, false);
     let mut credits = Vec::new();
-    for _ in 0..(8 << 20) / QUARTER {
-        assert!(server.machine.send(key, Content::Item(&mut quarter()), 0));
+    for _ in 0..(4 << 20) / EIGHTH {
+        assert!(server.machine.send(key, Content::Item(&mut eighth()), 0));
         client.feed(&server.written()).expect("an item");
-        client.machine.took(call, QUARTER as u64);
+        client.machine.took(call, EIGHTH as u64);
         let written = client.written();
         server.feed(&written).expect("credit");
         credits.extend(written);
     }
-    let of_streams = (8 << 20) / (128 << 10);
+    let of_streams = (4 << 20) / (64 << 10);
     same(&credits, &[self::example("credit").repeat(of_streams), example.to_vec()].concat());
 
     let (mut client, call) = client_that_streams(false, true);
-    assert!(matches!(client.machine.send_item(call, &mut quarter()), Ok(Room::Sent)));
+    assert!(matches!(client.machine.send_item(call, &mut eighth()), Ok(Room::Sent)));
     let beyond = client.feed(example).err();
-    assert_eq!(beyond, Some(Violation::Credit { bytes: 8 << 20 }), "so much was not sent");
+    assert_eq!(beyond, Some(Violation::Credit { bytes: 4 << 20 }), "so much was not sent");
 }
 
 pub(super) fn lost(example: &[u8]) {

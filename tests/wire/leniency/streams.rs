@@ -8,7 +8,7 @@ use rpc_core::{
 };
 
 use super::{client_config, server_config};
-use crate::ends::{Asked, Client, Got, LEAST, Server, framed, number, ping, streaming};
+use crate::ends::{Asked, Client, Got, Server, framed, number, ping, streaming};
 
 const REQUEST: &[u8] = &[0x94, 0, 7, 0xa1, b'm', 0x90];
 const ITEM: &[u8] = &[0x94, 7, 7, 0xc0, 2];
@@ -154,25 +154,6 @@ fn a_stream_that_is_not_taken_of_a_call_that_has_none_is_ignored() {
     assert!(client.written().is_empty());
     client.feed(&framed(&[0x94, 1, 0, 0xc0, 5])).expect("the answer");
     assert_eq!(client.outcome(call).expect("an answer").as_slice(), [5]);
-}
-
-#[test]
-fn an_item_above_the_limit_fails_alone() {
-    // Rule 2.4: it takes its place in the stream as an error.
-    let mut item = vec![0x94, 7, 7, 0xc0];
-    item.resize(LEAST + 1, 0x90);
-    let (mut server, _) = server(Some(true));
-    let asked = server.feed(&framed(&item)).expect("no violation");
-    let [Asked::Item(Err(error), cost)] = &asked[..] else { unreachable!("{asked:?}") };
-    assert_eq!((error.kind(), *cost), (Code::ResourceExhausted, LEAST as u64 + 1));
-    assert!(matches!(server.feed(&framed(ITEM)).expect("it goes on")[..], [Asked::Item(Ok(_), 5)]));
-
-    item[2] = 0;
-    let mut client = Client::opened(client_config(), server_config());
-    client.send(streaming(true, false));
-    client.feed(&framed(&item)).expect("no violation");
-    let [Got::Item(Err(error), _)] = &client.got[..] else { unreachable!("{:?}", client.got) };
-    assert_eq!(error.kind(), Code::ResourceExhausted);
 }
 
 #[test]

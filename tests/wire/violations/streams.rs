@@ -194,8 +194,13 @@ fn a_stream_of_a_call_that_is_not_outstanding() {
         behind[2] = 0;
         client_finds(&opened(&[response, &behind]), &Violation::NotOutstanding { id: 0 });
     }
-    let too_large = opened(&[&item(9, LEAST + 1)]);
-    assert_eq!(at_client(&too_large, 999), Err(Violation::NotOutstanding { id: 9 }));
+}
+
+#[test]
+fn an_item_above_the_limit() {
+    // Rule 2.4.
+    let too_large = opened(&[&item(0, LEAST + 1)]);
+    client_finds(&too_large, &Violation::MessageTooLarge { kind: 7, size: LEAST + 1 });
 }
 
 #[test]

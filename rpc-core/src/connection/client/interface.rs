@@ -150,6 +150,8 @@ pub enum Event<'a, W> {
     Begun(&'a mut W),
     /// The server takes no more of the items that a call sends.
     Stopped(&'a mut W),
+    /// The next item that a call sends found no room, and may find some now.
+    Writable(&'a mut W),
     /// Items that found no room may find some: see [`unblock`](super::Channel::unblock).
     Room,
     /// The server takes no more calls on this connection, for this reason if it had one.

@@ -29,6 +29,9 @@ use crate::{
     violation::Violation,
 };
 
+/// More messages than this do not cross the ends of streams at once.
+const MOST_STRAGGLERS: u32 = 1 << 20;
+
 /// Which of a channel's connections.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct LinkId(u8);
@@ -88,6 +91,8 @@ pub(super) struct Link {
     pub(super) has_given_up: bool,
     /// How many messages may still come for streams that are over.
     pub(super) stragglers: u32,
+    /// Bytes of items that may still come for calls that nobody waits for.
+    pub(super) late_bytes: u64,
     keepalive: Keepalive,
     flood: Flood,
     pings: u64,
@@ -125,6 +130,7 @@ impl Link {
             has_blocked: false,
             has_given_up: false,
             stragglers: 0,
+            late_bytes: 0,
             keepalive: Keepalive::new(config.keepalive_idle, config.keepalive_timeout, now),
             flood: Flood::new(hello.ping_interval, now),
             pings: 0,
@@ -168,6 +174,11 @@ impl Link {
     /// The server sent what it may send now and then only.
     pub(super) fn allow(&mut self, now: Instant) -> Result<(), Violation> {
         self.flood.allow(now)
+    }
+
+    /// So many messages may cross the end of a stream.
+    pub(super) fn expect_stragglers(&mut self, messages: u32) {
+        self.stragglers = self.stragglers.saturating_add(messages).min(MOST_STRAGGLERS);
     }
 
     /// The server sent what crossed the end of a stream.

@@ -173,6 +173,9 @@ impl<W: Default> Channel<W> {
         link.abandon(id);
         if is_owed {
             link.unwanted += 1;
+            // A window full of items, and one that is larger, may cross the cancel, whatever this end takes the call for.
+            let late = self.config.stream_window + self.config.max_message_size;
+            link.late_bytes = link.late_bytes.saturating_add(late as u64);
             link.output.message(|out| message::write_cancel(out, id));
         } else {
             link.in_flight -= 1;

@@ -149,7 +149,6 @@ impl<W: Default> Channel<W> {
                 let error = answer_too_large(size, self.config.max_message_size);
                 self.failed_call(from, id, error, now)
             }
-            (kind::ITEM, Some(id)) => self.oversized_item(from, id, size),
             _ => Err(Violation::MessageTooLarge { kind, size }),
         }
     }

@@ -69,7 +69,7 @@ impl<W: Default> Channel<W> {
         entry.streams = Streams::new(outgoing.streams, takes, self.config.stream_window, link);
         let stragglers =
             if entry.streams.is_some() { STRAGGLERS_OF_STREAM } else { STRAGGLERS_OF_CALL };
-        link.stragglers = link.stragglers.saturating_add(stragglers);
+        link.expect_stragglers(stragglers);
         let head =
             |out: &mut Vec<u8>| message::write_call(out, id, outgoing.method, extras, metadata);
         (entry.position, entry.ordinal) = if is_large(outgoing.arguments.len()) {

@@ -7,7 +7,7 @@
 use super::{
     CallRef, Channel, Event,
     calls::{Entry, Stage, UNSENT},
-    interface::{Room, answer_too_large, item_too_large, streams_unasked},
+    interface::{Room, item_too_large, streams_unasked},
     link::{Link, LinkId},
 };
 use crate::{
@@ -103,8 +103,13 @@ impl<W: Default> Channel<W> {
         if size > limit {
             return Err(item_too_large(size, limit));
         }
-        let has_room = streams.sending.admits(size) && link.sending.admits(size);
-        if !has_room || link.unsent() >= self.config.write_high_water {
+        let is_full = link.unsent() >= self.config.write_high_water;
+        if !streams.sending.admits(size) {
+            // Credit for this stream will say when there is room.
+            streams.upload = Upload::Blocked;
+            return Ok(Room::Blocked);
+        }
+        if is_full || !link.sending.admits(size) {
             streams.upload = Upload::Blocked;
             link.has_blocked = true;
             return Ok(Room::Blocked);
@@ -112,6 +117,8 @@ impl<W: Default> Channel<W> {
         streams.upload = Upload::Open;
         streams.is_under_way = true;
         streams.sending.sent(size);
+        // A credit for it may cross the end of the stream.
+        link.expect_stragglers(1);
         link.item(id, size, |out| message::write_item(out, id), item);
         Ok(Room::Sent)
     }
@@ -145,20 +152,15 @@ impl<W: Default> Channel<W> {
             return;
         }
         link.has_blocked = false;
-        let mut has_blocked = false;
-        // Bounded by the calls of the channel; done only where something was blocked.
+        // Bounded by the calls of the channel; done only where something waits for the connection.
         for entry in self.calls.iter_mut() {
             let Some(streams) = &mut entry.streams else { continue };
-            if entry.link == on && streams.upload == Upload::Blocked {
-                if streams.sending.admits(1) {
-                    streams.upload = Upload::Open;
-                    unblocked(&mut entry.waiter);
-                } else {
-                    has_blocked = true;
-                }
+            let is_its = entry.link == on && streams.upload == Upload::Blocked;
+            if is_its && streams.sending.admits(1) {
+                streams.upload = Upload::Open;
+                unblocked(&mut entry.waiter);
             }
         }
-        self.links.get_mut(on).has_blocked = has_blocked;
     }
 
     /// An item has come.
@@ -183,24 +185,6 @@ impl<W: Default> Channel<W> {
                 .map_err(|malformed| Violation::Malformed { part: "the error", malformed })?),
             None => Ok(Payload::new(std::mem::take(body), payload).nesting(nesting)),
         };
-        let waiter = &mut self.calls.entry(slot).waiter;
-        Ok(Event::Item { waiter, item, cost: size as u64 })
-    }
-
-    /// An item above the limit on messages.
-    pub(super) fn oversized_item(
-        &mut self,
-        from: LinkId,
-        id: u32,
-        size: usize,
-    ) -> Result<Event<'_, W>, Violation> {
-        let Some(slot) = self.arrived(from, id, size)? else {
-            return Ok(Event::None);
-        };
-        if self.calls.entry(slot).receives().is_none() {
-            return Ok(self.unasked(slot));
-        }
-        let item = Err(answer_too_large(size, self.config.max_message_size));
         let waiter = &mut self.calls.entry(slot).waiter;
         Ok(Event::Item { waiter, item, cost: size as u64 })
     }
@@ -241,6 +225,7 @@ impl<W: Default> Channel<W> {
         }
         let entry = self.calls.entry(slot);
         if entry.stage != Stage::Sent {
+            link.late(size)?;
             link.give_back(size as u64);
             return Ok(None);
         }
@@ -319,21 +304,25 @@ impl<W: Default> Channel<W> {
         bytes: u64,
     ) -> Result<Event<'_, W>, Violation> {
         let link = self.links.get_mut(from);
-        let is_right = match id {
-            None => link.sending.credit(bytes),
-            Some(id) => {
-                let slot = self.streaming(from, id)?;
-                match &mut self.calls.entry(slot).streams {
-                    Some(streams) => streams.sending.credit(bytes),
-                    // It crossed the cancel of the call.
-                    None => {
-                        self.links.get_mut(from).straggler()?;
-                        return Ok(Event::None);
-                    }
-                }
-            }
+        let Some(id) = id else {
+            let is_right = bytes > 0 && link.sending.credit(bytes);
+            return if is_right { Ok(Event::Room) } else { Err(Violation::Credit { bytes }) };
         };
-        if is_right && bytes > 0 { Ok(Event::Room) } else { Err(Violation::Credit { bytes }) }
+        let slot = self.streaming(from, id)?;
+        let entry = self.calls.entry(slot);
+        let Some(streams) = &mut entry.streams else {
+            // It crossed the cancel of the call.
+            self.links.get_mut(from).straggler()?;
+            return Ok(Event::None);
+        };
+        if bytes == 0 || !streams.sending.credit(bytes) {
+            return Err(Violation::Credit { bytes });
+        }
+        if streams.upload == Upload::Blocked {
+            streams.upload = Upload::Open;
+            return Ok(Event::Writable(&mut entry.waiter));
+        }
+        Ok(Event::None)
     }
 
     /// A call needs its streams no more: what has arrived and was not taken leaves the connection's window.
@@ -354,6 +343,17 @@ impl<W: Default> Channel<W> {
         if let Some(receiving) = streams.receiving {
             self.links.get_mut(carrier).give_back(receiving.untaken());
         }
+    }
+
+    /// What is to be dropped outside of any lock: byte strings of the user's that were sent, or given up. To be asked for whenever the lock was
+    /// held.
+    #[must_use = "to be dropped outside of any lock"]
+    pub fn take_spent(&mut self) -> Vec<bytes::Bytes> {
+        let mut spent = Vec::new();
+        for (_, link) in self.links.iter_mut() {
+            spent.append(&mut link.bulk.take_spent());
+        }
+        spent
     }
 
     /// Moves the next part of a large request to the output of a connection, if there is one and it can be sent. To be called when the output was
@@ -456,6 +456,12 @@ impl Link {
         }
     }
 
+    /// An item has come for a call that nobody waits for.
+    fn late(&mut self, size: usize) -> Result<(), Violation> {
+        self.late_bytes = self.late_bytes.checked_sub(size as u64).ok_or(Violation::LateItems)?;
+        Ok(())
+    }
+
     /// Gives up what a call has waiting.
     pub(super) fn abandon(&mut self, id: u32) {
         let removed = self.bulk.remove(id, &mut self.output);
@@ -470,15 +476,16 @@ impl<W: Default> Channel<W> {
     pub(in crate::connection) fn gauge(&self, on: LinkId) -> crate::connection::Gauge {
         let link = self.links.get(on);
         let streams = self.calls.iter().filter(|(_, entry)| entry.link == on);
-        let streams: Vec<_> = streams.filter_map(|(_, entry)| entry.streams.as_ref()).collect();
+        let streams: Vec<&Streams> =
+            streams.filter_map(|(_, entry)| entry.streams.as_deref()).collect();
         // Where something is to be sent, they are looked for behind it.
         let is_low = link.unsent() < self.config.write_high_water;
         let has_room = is_low && link.sending.admits_all() && !self.has_output(on);
-        let is_stuck = |streams: &&Box<Streams>| {
+        let is_stuck = |streams: &&&Streams| {
             has_room && streams.upload == Upload::Blocked && streams.sending.admits_all()
         };
         crate::connection::Gauge {
-            stuck: streams.iter().copied().filter(is_stuck).count(),
+            stuck: streams.iter().filter(is_stuck).count(),
             streams: streams.len(),
             sent: link.sending.outstanding(),
             arrived: link.receiving.outstanding(),
@@ -493,3 +500,6 @@ impl<W: Default> Channel<W> {
         (entry.stage == Stage::Sent).then_some(entry.link)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -84,6 +84,7 @@ impl Channel {
             | Event::LostItems { .. }
             | Event::Begun(_)
             | Event::Stopped(_)
+            | Event::Writable(_)
             | Event::Room => false,
             Event::Answered(waiter, Ok(_)) => {
                 assert!(waiter.replace("ok".to_owned()).is_none());

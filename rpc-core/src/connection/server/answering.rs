@@ -6,7 +6,10 @@ use super::{
     Connection, Pending,
     interface::{CallKey, Event, answer_too_large, without_details},
 };
-use crate::{Error, message, payload::Span, value::Encoder};
+use crate::{Error, limits::MAX_ERROR_MESSAGE, message, payload::Span, value::Encoder};
+
+/// What a message with an error has beside the error's details at most: its text, and the heads of it all.
+const AROUND_DETAILS: usize = MAX_ERROR_MESSAGE + 64;
 
 impl Connection {
     /// Answers a call that did not start. A notification has nobody to tell.
@@ -96,11 +99,18 @@ impl Connection {
     }
 
     fn write_failure(&mut self, id: u32, error: &Error) {
-        let limit = self.peer.max_message_size / 2;
-        if let Some(details) = error.details().filter(|details| details.len() > limit) {
-            let error = without_details(error, details.len(), self.peer.max_message_size);
-            return self.bulk_or_output(id, |out| message::write_failure(out, id, &error));
+        let error = self.fitting(error);
+        self.bulk_or_output(id, |out| message::write_failure(out, id, &error));
+    }
+
+    /// An error as the client can take it: without details that are too large for it.
+    pub(super) fn fitting(&self, error: &Error) -> Error {
+        let limit = self.peer.max_message_size;
+        match error.details() {
+            Some(details) if details.len() + AROUND_DETAILS > limit => {
+                without_details(error, details.len(), limit)
+            }
+            _ => error.clone(),
         }
-        self.bulk_or_output(id, |out| message::write_failure(out, id, error));
     }
 }

@@ -305,7 +305,7 @@ impl Connection {
             None => CallKey::of_notification(self.accepted),
         };
         if let Some(id) = id
-            && ((!self.calls.is_empty() && self.calls.contains_key(&key)) || self.bulk.holds(id))
+            && self.is_outstanding(id)
         {
             return Err(Violation::DuplicateId { id });
         }
@@ -359,6 +359,13 @@ impl Connection {
         Ok(Event::Call(key, incoming))
     }
 
+    /// Whether the response to this id has not gone out whole.
+    fn is_outstanding(&self, id: u32) -> bool {
+        let is_pending =
+            !self.calls.is_empty() && self.calls.contains_key(&CallKey::of_request(id));
+        is_pending || self.bulk.holds(id)
+    }
+
     /// How long a call may take that asks for so much.
     fn timeout(&self, asked: Option<Duration>) -> Option<Duration> {
         // A client with a default says so of a call that is to have none (PROTOCOL 4.7).
@@ -374,7 +381,7 @@ impl Connection {
         match u8::try_from(kind).unwrap_or(u8::MAX) {
             kind::REQUEST | kind::REQUEST_WITH_METADATA => {
                 if let Some(id) = id
-                    && self.calls.contains_key(&CallKey::of_request(id))
+                    && self.is_outstanding(id)
                 {
                     return Err(Violation::DuplicateId { id });
                 }
@@ -392,7 +399,6 @@ impl Connection {
                 let limit = self.config.max_message_size;
                 Ok(self.refuse(None, None, request_too_large(size, limit)))
             }
-            kind::ITEM => self.oversized_item(id.unwrap_or_default(), size),
             _ => Err(Violation::MessageTooLarge { kind, size }),
         }
     }
@@ -471,7 +477,9 @@ impl Connection {
 
     /// Moves the next part of a large message to the output, if there is one and it can be sent. To be called when the output has been sent.
     pub fn next_part(&mut self) -> bool {
-        self.has_parts() && self.bulk.step(&mut self.output).is_some()
+        let is_sent = self.has_parts() && self.bulk.step(&mut self.output).is_some();
+        drop(self.bulk.take_spent());
+        is_sent
     }
 
     /// Moves all that is to be sent to the output: nothing more will be read.

@@ -14,6 +14,7 @@ use crate::{
     Violation,
     connection::parts::is_large,
     hello::Hello,
+    limits::ITEM_RUN,
     message,
     payload::{Body, Payload, Span, slice},
     stream::{Content, Receiving, Sending},
@@ -76,14 +77,18 @@ pub(super) struct Streams {
     window: usize,
     /// Bytes of messages for calls that are over, or take no items, that may still come.
     late_bytes: u64,
-    /// What one call adds to them.
+    /// What one call adds to them, and what they are at most: what all calls add that may be in flight.
     late_bytes_of_call: u64,
+    most_late_bytes: u64,
     /// Calls whose blocked items may have room now.
     ready: Vec<u32>,
 }
 
 impl Streams {
     pub(super) fn new(config: &Config) -> Self {
+        // A window full of items, one item that is larger than that, and an end with an error.
+        let late_bytes_of_call =
+            (config.stream_window + config.max_message_size) as u64 + (8 << 10);
         Self {
             table: FxHashMap::default(),
             sending: Sending::new(0),
@@ -91,8 +96,8 @@ impl Streams {
             peer_window: 0,
             window: config.stream_window,
             late_bytes: 0,
-            // A window full of items, one item that is larger than that, and an end with an error.
-            late_bytes_of_call: (config.stream_window + config.max_message_size) as u64 + (8 << 10),
+            late_bytes_of_call,
+            most_late_bytes: late_bytes_of_call.saturating_mul(u64::from(config.max_calls) + 1),
             ready: Vec::new(),
         }
     }
@@ -105,7 +110,7 @@ impl Streams {
 
     /// A request has come: its client may send items before it learns that nobody takes them.
     pub(super) fn expect(&mut self) {
-        self.late_bytes = self.late_bytes.saturating_add(self.late_bytes_of_call);
+        self.late_bytes = (self.late_bytes + self.late_bytes_of_call).min(self.most_late_bytes);
     }
 
     /// A message has come for a call that is over or takes no items.
@@ -158,7 +163,7 @@ impl Connection {
     /// handle comes from [`next_ready`](Self::next_ready) when there may be.
     pub fn send(&mut self, key: CallKey, content: Content<'_>, lost: u64) -> bool {
         // A stream of a one-way call has nobody to go to.
-        let (Some(id), Some(stream)) = (key.id(), self.streams.table.get_mut(&key)) else {
+        let (Some(id), true) = (key.id(), self.streams.table.contains_key(&key)) else {
             return true;
         };
         let mut item = match content {
@@ -166,28 +171,32 @@ impl Connection {
                 self.bulk_or_output(id, |out| message::write_begin(out, id));
                 return true;
             }
-            Content::Item(encoder) => Ok(encoder),
-            Content::Failure(error) => Err(error.clone()),
+            Content::Item(encoder) => Ok((encoder, 1)),
+            Content::Items(encoder, count) => Ok((encoder, count)),
+            Content::Failure(error) => Err(self.fitting(error)),
         };
         let limit = self.peer.max_message_size;
-        if let Ok(encoder) = &item
-            && encoder.len() + message::ITEM_HEAD > limit
-        {
-            item = Err(item_too_large(encoder.len() + message::ITEM_HEAD, limit));
+        if let Ok((encoder, count)) = &item {
+            let size = message::items_size(id, *count, encoder.len());
+            if size > limit {
+                item = Err(item_too_large(size, limit));
+            }
         }
         // Each of the two messages finds its own room, as the client counts them: together they may be more than a window admits.
-        if lost > 0 && !stream.is_gap_told {
+        let is_gap_told = self.streams.table.get(&key).is_some_and(|stream| stream.is_gap_told);
+        if lost > 0 && !is_gap_told {
             let mut notice = Vec::new();
             message::write_lost(&mut notice, id, lost);
             let Some(place) = self.admit(key, notice.len()) else { return false };
             self.counted(id, place, &notice);
         }
         let is_sent = match item {
-            Ok(encoder) => {
-                let size = message::item_size(id, encoder.len());
+            Ok((encoder, count)) => {
+                let size = message::items_size(id, count, encoder.len());
                 let place = self.admit(key, size);
                 if let Some(place) = place {
-                    self.place(id, size, place, |out| message::write_item(out, id), encoder);
+                    let head = |out: &mut Vec<u8>| message::write_items(out, id, count);
+                    self.place(id, size, place, head, encoder);
                 }
                 place.is_some()
             }
@@ -235,6 +244,11 @@ impl Connection {
         let place = if is_large(message.len()) { Place::Last } else { place };
         let head = |out: &mut Vec<u8>| out.extend_from_slice(message);
         self.place(id, message.len(), place, head, &mut Encoder::default());
+    }
+
+    /// Bytes of a stream's items that are there at once and may go out in one message.
+    pub fn item_run(&self) -> usize {
+        ITEM_RUN.min(self.streams.peer_window / 4)
     }
 
     /// A call whose item found no room, and may find some now. To be asked when an event says [`Room`](Event::Room) or
@@ -326,23 +340,6 @@ impl Connection {
             }
         };
         Ok(Event::Item { handle, item, cost: size as u64 })
-    }
-
-    /// An item above the limit on messages.
-    pub(super) fn oversized_item(&mut self, id: u32, size: usize) -> Result<Event, Violation> {
-        if !self.streams.receiving.arrived(size) {
-            return Err(Violation::Overrun { size });
-        }
-        let key = CallKey::of_request(id);
-        let stream = self.streams.table.get_mut(&key);
-        let Some(stream) = stream.filter(|stream| stream.upload == Upload::Open) else {
-            return self.late_item(key, size);
-        };
-        if !stream.receiving.arrived(size) {
-            return Err(Violation::Overrun { size });
-        }
-        let error = item_too_large(size, self.config.max_message_size);
-        Ok(Event::Item { handle: stream.handle, item: Err(error), cost: size as u64 })
     }
 
     /// An item that nobody takes: it crossed the answer to its call, or its method takes none.
@@ -452,6 +449,7 @@ impl Connection {
     /// Gives up what a call has waiting; whether there was anything.
     pub(super) fn abandon(&mut self, id: u32) -> bool {
         let removed = self.bulk.remove(id, &mut self.output);
+        drop(self.bulk.take_spent());
         self.streams.unsent(removed.cost);
         removed.messages > 0
     }
@@ -475,3 +473,6 @@ impl Connection {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

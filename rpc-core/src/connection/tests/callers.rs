@@ -44,12 +44,13 @@ impl World {
     pub(super) fn submit(&mut self) {
         self.made += 1;
         let number = self.made;
-        let sizes: &[usize] = if self.rules.max_message_size > ASSUMED_MESSAGE_SIZE {
-            &[100 << 10, 131_032, 131_040, 300 << 10]
-        } else {
-            &[10 << 10, 17 << 10, 20 << 10, 60 << 10, 64 << 10, 70 << 10]
-        };
-        let large = self.rules.large && self.random.once_in(8);
+        let (often, sizes): (usize, &[usize]) =
+            if self.rules.max_message_size > ASSUMED_MESSAGE_SIZE {
+                (4, &[100 << 10, 131_032, 131_040, 300 << 10])
+            } else {
+                (8, &[10 << 10, 17 << 10, 20 << 10, 60 << 10, 64 << 10, 70 << 10])
+            };
+        let large = self.rules.large && self.random.once_in(often);
         let plan = match self.random.below(7) {
             _ if self.rules.streams && self.random.once_in(2) => {
                 Plan::Stream(u32::try_from(self.random.number() >> 32).expect("32 bits"))
@@ -60,7 +61,7 @@ impl World {
             _ if large => Plan::Ready(self.random.pick(sizes)),
             _ => Plan::Ready(self.random.below(100)),
         };
-        let padding = if self.rules.large && self.random.once_in(8) {
+        let padding = if self.rules.large && self.random.once_in(often) {
             self.random.pick(sizes)
         } else {
             self.random.below(50)

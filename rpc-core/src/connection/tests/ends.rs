@@ -93,6 +93,7 @@ impl ClientSide {
             match machine.receive(id, &mut frame, now).expect("the server keeps the protocol") {
                 client::Event::None | client::Event::GoAway(_) => {}
                 client::Event::Room => machine.unblock(id, Waiter::notify),
+                client::Event::Writable(waiter) => waiter.notify(),
                 client::Event::Item { waiter, item, cost } => waiter.streaming().item(&item, cost),
                 client::Event::LostItems { waiter, count, cost } => {
                     waiter.streaming().lost(count, cost);

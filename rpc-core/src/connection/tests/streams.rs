@@ -13,7 +13,6 @@ use crate::{
         client::{self, CallRef, Room},
         server::{CallKey, Shape},
     },
-    message,
     payload::Payload,
     random::Random,
     stream::Content,
@@ -131,6 +130,9 @@ fn encoded(caller: usize, index: usize, size: usize) -> Encoder {
 fn failure(caller: usize, index: usize, size: usize) -> Error {
     Error::not_found(format!("{caller} {index}")).with_details(vec![0; size].into(), true)
 }
+
+/// What a message has in front of its items at most.
+const ITEM_HEAD: usize = 10;
 
 /// The largest message that an item of this size makes.
 pub(super) fn largest_message(size: usize) -> usize {
@@ -476,5 +478,5 @@ impl AtHandler {
 
 /// What of a window may be untaken.
 pub(super) fn most_untaken(window: usize, largest: usize) -> u64 {
-    window.max(window / 2 + message::ITEM_HEAD + largest_message(largest)) as u64
+    window.max(window / 2 + ITEM_HEAD + largest_message(largest)) as u64
 }
