@@ -303,7 +303,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<'_, T> {
             Poll::Ready(Ok(_)) => {
                 self.machine.heard(slice.now().into_std());
                 // A large message may be read for long without a frame.
-                Ok(if self.is_over(slice) { Input::SliceOver } else { Input::Read })
+                Ok(if slice.is_over_behind_read() { Input::SliceOver } else { Input::Read })
             }
             Poll::Ready(Err(_)) => Err(End::Transport),
             Poll::Pending => {
