@@ -19,6 +19,7 @@
 //! | `connecting.rs` | when there is to be a connection, and what its end means for the calls |
 //! | `sending.rs`, `receiving.rs` | requests out, answers in |
 //! | `streaming.rs` | items in and out |
+//! | `writing.rs` | frames, parts, and their order |
 //! | `repeating.rs`, `budget.rs` | which calls are sent again, and when |
 //! | `expiring.rs` | what time ends |
 //!
@@ -36,6 +37,7 @@ mod receiving;
 mod repeating;
 mod sending;
 mod streaming;
+mod writing;
 
 use std::time::Instant;
 

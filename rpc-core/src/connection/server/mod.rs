@@ -19,6 +19,7 @@ mod interface;
 mod lifetime;
 mod permits;
 mod streaming;
+mod writing;
 
 use std::{
     sync::Arc,
@@ -460,31 +461,6 @@ impl Connection {
     /// Unsent bytes above which nothing is to be read.
     pub fn high_water(&self) -> usize {
         self.config.write_high_water
-    }
-
-    /// The bytes that are unsent, without those of the large message that is being sent: what is small finds its way between its parts.
-    pub fn unsent(&self) -> usize {
-        bytes::Buf::remaining(&self.output) + self.bulk.waiting()
-    }
-
-    /// Whether a part of a large message can be sent, or what waits behind it.
-    pub fn has_parts(&self) -> bool {
-        // An end that does not read cannot hear how much has been read.
-        let is_reading = self.unsent() < self.config.write_high_water;
-        let must_wait = is_reading && self.bulk.is_ahead(self.config.parts_ahead);
-        !self.bulk.is_empty() && !must_wait
-    }
-
-    /// Moves the next part of a large message to the output, if there is one and it can be sent. To be called when the output has been sent.
-    pub fn next_part(&mut self) -> bool {
-        let is_sent = self.has_parts() && self.bulk.step(&mut self.output).is_some();
-        drop(self.bulk.take_spent());
-        is_sent
-    }
-
-    /// Moves all that is to be sent to the output: nothing more will be read.
-    pub fn finish_parts(&mut self) {
-        while self.bulk.step(&mut self.output).is_some() {}
     }
 
     /// What is to be sent.

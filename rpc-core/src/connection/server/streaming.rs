@@ -9,6 +9,7 @@ use rustc_hash::FxHashMap;
 use super::{
     Connection,
     interface::{CallKey, Config, Event, Shape, item_too_large},
+    writing::Place,
 };
 use crate::{
     Violation,
@@ -42,15 +43,6 @@ enum Blocked {
     Stream,
     /// Room in the connection's.
     Connection,
-}
-
-/// Where a message that was admitted goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Place {
-    /// Wherever those of its call allow.
-    Any,
-    /// Behind all that waits.
-    Last,
 }
 
 /// The stream that the client sends.
@@ -412,49 +404,6 @@ impl Connection {
             },
         };
         if is_right { Ok(Event::Room) } else { Err(Violation::Credit { bytes }) }
-    }
-
-    /// Writes a frame that belongs to a call.
-    pub(super) fn frame(
-        &mut self,
-        id: u32,
-        head: impl FnOnce(&mut Vec<u8>),
-        payload: &mut Encoder,
-    ) {
-        self.place(id, 0, Place::Any, head, payload);
-    }
-
-    /// Writes a frame that belongs to a call, and counts for so much: in parts if it is large, and behind what the call has waiting.
-    fn place(
-        &mut self,
-        id: u32,
-        cost: usize,
-        place: Place,
-        head: impl FnOnce(&mut Vec<u8>),
-        payload: &mut Encoder,
-    ) {
-        if is_large(payload.len()) || place == Place::Last || self.bulk.holds(id) {
-            self.bulk.push(Some(id), None, cost, head, payload);
-        } else {
-            self.output.frame(head, payload);
-        }
-    }
-
-    /// The same for a message without a payload.
-    pub(super) fn bulk_or_output(&mut self, id: u32, message: impl FnOnce(&mut Vec<u8>)) {
-        if self.bulk.holds(id) {
-            self.bulk.push_message(id, message);
-        } else {
-            self.output.message(message);
-        }
-    }
-
-    /// Gives up what a call has waiting; whether there was anything.
-    pub(super) fn abandon(&mut self, id: u32) -> bool {
-        let removed = self.bulk.remove(id, &mut self.output);
-        drop(self.bulk.take_spent());
-        self.streams.unsent(removed.cost);
-        removed.messages > 0
     }
 }
 

@@ -7,6 +7,15 @@
 //! Reading stops for one reason only: unsent output above the high-water mark. Nothing else that is waited for can be
 //! ended by a frame from this peer alone. The buffers go back to a pool when they are empty, so an idle connection holds none.
 //! Dropping the task drops every handler.
+//!
+//! | file | what happens there |
+//! |---|---|
+//! | this one | turns: reading, polling, writing |
+//! | `calls.rs` | what frames and handlers mean for each other |
+//! | `ending.rs` | what time ends, and how a connection closes |
+
+mod calls;
+mod ending;
 
 use std::{
     io,
@@ -18,16 +27,14 @@ use std::{
 
 use bytes::{Buf, BytesMut};
 use rpc_core::{
-    Error, Outcome, Peer, Surroundings, Violation,
+    Error, Peer, Surroundings,
     buffer::{WriteBuffer, give_read_buffer, take_read_buffer},
-    connection::server::{CallKey, Connection, Event, Overdue, Shape},
-    current::Inherited,
-    dispatch::Incoming,
+    connection::server::Connection,
     frame::{Frame, FrameCodec, FrameError, take_preface},
     limits::IO_BUFFER,
 };
 use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
+    io::{AsyncRead, AsyncWrite},
     time::Instant,
 };
 use tokio_util::{
@@ -36,13 +43,7 @@ use tokio_util::{
 };
 
 use crate::{
-    end::End,
-    handlers::{Ended, Handlers, recycled},
-    shared::Shared,
-    slice::Slice,
-    timer::Timer,
-    trace,
-    wakes::Wakes,
+    end::End, handlers::Handlers, shared::Shared, slice::Slice, timer::Timer, trace, wakes::Wakes,
 };
 
 /// The slots of a connection that started no call for so long are freed.
@@ -53,7 +54,7 @@ const KEEP_SLOTS: Duration = Duration::from_secs(5);
 const LINGER: Duration = Duration::from_secs(1);
 
 /// So many handlers are polled, and what has arrived gets its turn.
-const POLLS_AT_ONCE: u32 = 512;
+const POLLS_AT_ONCE: u32 = 128;
 
 /// So many parts of large messages are sent, and what has arrived gets its turn.
 const PARTS_AT_ONCE: u32 = 4;
@@ -235,28 +236,6 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<'_, T> {
         false
     }
 
-    /// Sends what the stream in `slot` has next, if there is room, and notes what its handler has taken.
-    fn move_items(&mut self, slot: u32, key: CallKey) {
-        let machine = &mut self.machine;
-        self.handlers.offer(slot, |content, lost| machine.send(key, content, lost));
-        let arrivals = self.handlers.arrivals(slot);
-        if arrivals.taken > 0 {
-            self.machine.took(key, arrivals.taken);
-        }
-        if arrivals.is_dropped {
-            self.machine.stop_items(key);
-        }
-    }
-
-    /// There is room again: the streams whose items found none are asked again.
-    fn move_ready(&mut self) {
-        while let Some(slot) = self.machine.next_ready() {
-            if let Some(key) = self.handlers.call(slot) {
-                self.move_items(slot, key);
-            }
-        }
-    }
-
     /// Counts a frame, or the poll of a handler; whether the slice is over.
     fn is_over(&mut self, slice: &mut Slice) -> bool {
         let method = self.handlers.take_polled();
@@ -315,115 +294,6 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<'_, T> {
         }
     }
 
-    fn receive(&mut self, frame: &mut Frame, now: Instant) -> Result<(), Violation> {
-        match self.machine.receive(frame, now.into_std())? {
-            Event::None | Event::GoAway(_) => {}
-            Event::Call(key, incoming) => self.start(key, incoming),
-            Event::Item { handle, item, cost } => {
-                if let Some(body) = self.handlers.push(handle, item, cost) {
-                    self.codec.recycle(body);
-                }
-            }
-            Event::EndOfItems { handle, end } => self.handlers.end_of_items(handle, end),
-            Event::Room => self.move_ready(),
-            Event::Refused { method, error } => {
-                let name = match (frame, method) {
-                    (Frame::Whole(body), Some(span)) => {
-                        body.as_slice().get(span.start as usize..span.end as usize)
-                    }
-                    _ => None,
-                };
-                trace::refused(name, self.surroundings.peer(), &error);
-            }
-            Event::Cancel { handle } => {
-                if !self.handlers.cancel(handle, Outcome::Cancelled) {
-                    self.machine.left_over();
-                }
-            }
-        }
-        if self.handshake.is_some() && self.machine.is_open() {
-            self.handshake = None;
-            if let Some(error) = &self.refusal {
-                self.machine.refuse_client(error);
-            }
-        }
-        Ok(())
-    }
-
-    fn start(&mut self, key: CallKey, incoming: Incoming) {
-        let Some(number) = self.shared.router.find(incoming.method()) else {
-            let error = self.shared.router.unknown(incoming.method()).not_started(true);
-            trace::refused(Some(incoming.method()), self.surroundings.peer(), &error);
-            self.machine.answer(key, Err(&error));
-            self.codec.recycle(incoming.into_body());
-            return;
-        };
-        let deadline = incoming.deadline();
-        let route = self.shared.router.route(number);
-        let is_streaming = route.is_streaming();
-        if is_streaming && key.is_notification() {
-            // Items need the id of a request.
-            let error = Error::invalid_argument("a method that streams cannot be called one-way");
-            trace::refused(Some(incoming.method()), self.surroundings.peer(), &error);
-            self.codec.recycle(incoming.into_body());
-            return;
-        }
-        let slot = self.handlers.free_slot(number);
-        if is_streaming {
-            self.machine.pending(key, slot, deadline);
-            self.machine.streams(key, slot, Shape { takes: route.takes });
-        }
-        match self.handlers.start(slot, number, incoming, self.machine.item_run()) {
-            Poll::Ready(ended) => self.ended(slot, key, ended, is_streaming),
-            Poll::Pending => {
-                self.handlers.keep(slot, key, Inherited::new(deadline));
-                if is_streaming {
-                    self.move_items(slot, key);
-                } else {
-                    self.machine.pending(key, slot, deadline);
-                }
-            }
-        }
-    }
-
-    /// Answers a call whose handler ended, and makes its slot free.
-    fn ended(&mut self, slot: u32, key: CallKey, ended: Ended, was_pending: bool) {
-        let mut blank = None;
-        match ended {
-            Ended::Answer(mut answer) => {
-                let outcome = answer.outcome().err().map_or(Outcome::Ok, Outcome::from);
-                let instead = self.answer(key, answer.outcome(), was_pending);
-                self.handlers.note(slot, instead.as_ref().map_or(outcome, Outcome::from));
-                if let Some((record, body)) = recycled(answer) {
-                    self.codec.recycle(body);
-                    blank = Some(record);
-                }
-            }
-            Ended::Panic(error) => {
-                // The items that came before are not lost with it.
-                let machine = &mut self.machine;
-                self.handlers.offer(slot, |content, lost| machine.send(key, content, lost));
-                self.handlers.note(slot, Outcome::from(&error));
-                self.answer(key, Err(&error), was_pending);
-            }
-        }
-        self.handlers.recycle(slot, blank);
-    }
-
-    /// Answers a call; with what instead, where the answer was too large.
-    fn answer(
-        &mut self,
-        key: CallKey,
-        outcome: Result<&mut rpc_core::value::Encoder, &Error>,
-        was_pending: bool,
-    ) -> Option<Error> {
-        if was_pending {
-            self.machine.finish(key, outcome)
-        } else {
-            self.machine.answer(key, outcome)
-        }
-    }
-
     /// Sends what there is to send; pending while some is left. A large message goes out part by part, behind all that is small.
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(poll_send(&mut self.transport, self.machine.output(), cx))?;
@@ -435,115 +305,6 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<'_, T> {
         }
         self.machine.output().release();
         Pin::new(&mut self.transport).poll_flush(cx)
-    }
-
-    /// Ends what is due, and sets the timer for what is due next.
-    fn poll_timer(
-        &mut self,
-        cx: &mut Context<'_>,
-        mut now: Instant,
-        has_read_all: bool,
-    ) -> Poll<End> {
-        loop {
-            if self.handshake.is_some_and(|deadline| deadline <= now) {
-                return Poll::Ready(End::Handshake);
-            }
-            if !has_read_all || self.is_above_high_water() {
-                // It is this end that does not read: the client may have said that it is there.
-                self.machine.heard(now.into_std());
-            }
-            if let Some(end) = self.expire(now) {
-                return Poll::Ready(end);
-            }
-            self.free_idle_slots(now);
-            let expiry = self.machine.next_deadline().map(Instant::from_std);
-            let idle = self.idle.map(|(when, _)| when);
-            let next = [self.handshake, expiry, idle].into_iter().flatten().min();
-            ready!(self.timer.poll(next, cx));
-            now = Instant::now();
-        }
-    }
-
-    /// Does what is due; why the connection is over, if it is.
-    fn expire(&mut self, now: Instant) -> Option<End> {
-        let handlers = &mut self.handlers;
-        let before = self.machine.output().end();
-        let mut leftovers = 0;
-        let overdue = self.machine.expire(now.into_std(), |slot| {
-            leftovers += usize::from(!handlers.cancel(slot, Outcome::Expired));
-        });
-        for _ in 0..leftovers {
-            self.machine.left_over();
-        }
-        // What was written goes out with the next turn. Output that the peer does not take waits for the peer, not for a turn.
-        if self.machine.output().end() > before {
-            self.wakes.wake_task();
-        }
-        if self.machine.is_draining() {
-            self.surroundings.drain();
-        }
-        overdue.map(|overdue| match overdue {
-            Overdue::Silent => End::Silent,
-            Overdue::Drain => End::Overtime,
-        })
-    }
-
-    /// Frees the slots of a connection that has started no call for a while.
-    fn free_idle_slots(&mut self, now: Instant) {
-        let started = self.handlers.started();
-        match self.idle {
-            None if self.handlers.has_slots() => self.idle = Some((now + KEEP_SLOTS, started)),
-            Some((when, before)) if when <= now => {
-                if before == started && self.machine.in_flight() == 0 {
-                    self.handlers.free_slots();
-                    self.codec.free_buffers();
-                    self.machine.shrink();
-                    self.idle = None;
-                } else {
-                    self.idle = Some((now + KEEP_SLOTS, started));
-                }
-            }
-            _ => {}
-        }
-    }
-
-    fn closed(&mut self) -> End {
-        match self.codec.decode_eof(&mut self.input) {
-            Err(FrameError::Violation(violation)) => End::Violation(violation),
-            _ => End::Closed,
-        }
-    }
-
-    /// Sends what is left, and closes in order where the client may still be sending: it would lose answers that it has not
-    /// read if bytes that arrived were thrown away with the socket.
-    async fn close(mut self, end: End) -> End {
-        // Handlers that are left are dropped before anything is waited for.
-        drop(self.handlers);
-        match &end {
-            End::Violation(violation) => self.machine.violated(violation),
-            End::Drained | End::Refused => {}
-            End::Closed | End::Handshake | End::Transport | End::Silent | End::Overtime => {
-                return end;
-            }
-        }
-        self.machine.finish_parts();
-        let output = self.machine.output();
-        let transport = &mut self.transport;
-        let farewell = std::future::poll_fn(|cx| {
-            ready!(poll_send(transport, output, cx))?;
-            ready!(Pin::new(&mut *transport).poll_shutdown(cx))?;
-            let mut discarded = [0; 1024];
-            loop {
-                let mut buffer = ReadBuf::new(&mut discarded);
-                ready!(Pin::new(&mut *transport).poll_read(cx, &mut buffer))?;
-                if buffer.filled().is_empty() {
-                    return Poll::Ready(io::Result::Ok(()));
-                }
-            }
-        });
-        // A client that does not close on its side in time is not waited for.
-        let _ = tokio::time::timeout(LINGER, farewell).await;
-        end
     }
 }
 
