@@ -245,7 +245,7 @@ mod tests {
             Some((Chunk::Items(payload), 100_005)) => {
                 assert_eq!(payload.as_slice().as_ptr(), bytes.as_ptr());
             }
-            other => panic!("{other:?}"),
+            other => unreachable!("{other:?}"),
         }
     }
 }

@@ -60,7 +60,6 @@ impl Sending {
     }
 
     /// The bytes that are outstanding.
-    #[cfg(test)]
     pub(crate) fn outstanding(&self) -> u64 {
         self.outstanding
     }

@@ -368,34 +368,4 @@ impl<W> Entry<W> {
 }
 
 #[cfg(test)]
-impl<W: Default> Channel<W> {
-    pub(in crate::connection) fn gauge(&self, on: LinkId) -> crate::connection::Gauge {
-        let link = self.links.get(on);
-        let streams = self.calls.iter().filter(|(_, entry)| entry.link == on);
-        let streams: Vec<&Streams> =
-            streams.filter_map(|(_, entry)| entry.streams.as_deref()).collect();
-        // Where something is to be sent, they are looked for behind it.
-        let is_low = link.unsent() < self.config.write_high_water;
-        let has_room = is_low && link.sending.admits_all() && !self.has_output(on);
-        let is_stuck = |streams: &&&Streams| {
-            has_room && streams.upload == Upload::Blocked && streams.sending.admits_all()
-        };
-        crate::connection::Gauge {
-            stuck: streams.iter().filter(is_stuck).count(),
-            streams: streams.len(),
-            sent: link.sending.outstanding(),
-            arrived: link.receiving.outstanding(),
-            untaken: link.receiving.untaken(),
-            is_idle: link.bulk.is_empty() && link.assembly.is_idle(),
-        }
-    }
-
-    /// The connection that carries a call which has not ended.
-    pub(in crate::connection) fn carrier(&mut self, call: CallRef) -> Option<LinkId> {
-        let entry = self.calls.held(call);
-        (entry.stage == Stage::Sent).then_some(entry.link)
-    }
-}
-
-#[cfg(test)]
 mod tests;

@@ -73,6 +73,10 @@ pub(super) struct Streams {
     /// What one call adds to them, and what they are at most: what all calls add that may be in flight.
     late_bytes_of_call: u64,
     most_late_bytes: u64,
+    /// Bytes of items of calls that are over, for which credit may still come, and what they are at most.
+    late_credit: u64,
+    most_late_credit: u64,
+    max_calls: u32,
     /// Calls whose blocked items may have room now.
     ready: Vec<u32>,
 }
@@ -90,6 +94,9 @@ impl Streams {
             peer_connection_window: 0,
             window: config.stream_window,
             late_bytes: 0,
+            late_credit: 0,
+            most_late_credit: 0,
+            max_calls: config.max_calls,
             late_bytes_of_call,
             most_late_bytes: late_bytes_of_call.saturating_mul(u64::from(config.max_calls) + 1),
             ready: Vec::new(),
@@ -101,6 +108,9 @@ impl Streams {
         self.sending = Sending::new(hello.connection_window);
         self.peer_window = hello.stream_window;
         self.peer_connection_window = hello.connection_window;
+        // A window may be as large as a peer likes to say.
+        let of_call = hello.stream_window.saturating_add(hello.max_message_size) as u64;
+        self.most_late_credit = of_call.saturating_mul(u64::from(self.max_calls) + 1);
     }
 
     /// A request has come: its client may send items before it learns that nobody takes them.
@@ -300,9 +310,10 @@ impl Connection {
         if self.streams.table.is_empty() {
             return;
         }
-        if let Some(stream) = self.streams.table.remove(&key)
-            && stream.upload != Upload::Stopped
-        {
+        let Some(stream) = self.streams.table.remove(&key) else { return };
+        let late_credit = self.streams.late_credit.saturating_add(stream.sending.outstanding());
+        self.streams.late_credit = late_credit.min(self.streams.most_late_credit);
+        if stream.upload != Upload::Stopped {
             self.give_back(stream.receiving.untaken());
         }
     }
@@ -399,30 +410,17 @@ impl Connection {
                     }
                     is_right
                 }
-                // It crossed the answer.
-                None => return self.streams.late(size).map(|()| Event::None),
+                // It crossed the answer; or it is for nothing.
+                None => match streams.late_credit.checked_sub(bytes) {
+                    Some(left) => {
+                        streams.late_credit = left;
+                        return Ok(Event::None);
+                    }
+                    None => return streams.late(size).map(|()| Event::None),
+                },
             },
         };
         if is_right { Ok(Event::Room) } else { Err(Violation::Credit { bytes }) }
-    }
-}
-
-#[cfg(test)]
-impl Connection {
-    pub(in crate::connection) fn gauge(&self) -> crate::connection::Gauge {
-        let is_stuck = |stream: &&Stream| match stream.blocked {
-            Blocked::No => false,
-            Blocked::Stream => stream.sending.admits_all(),
-            Blocked::Connection => self.streams.sending.admits_all(),
-        };
-        crate::connection::Gauge {
-            stuck: self.streams.table.values().filter(is_stuck).count(),
-            streams: self.streams.table.len(),
-            sent: self.streams.sending.outstanding(),
-            arrived: self.streams.receiving.outstanding(),
-            untaken: self.streams.receiving.untaken(),
-            is_idle: self.bulk.is_empty() && self.assembly.is_idle(),
-        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Buf;
 
-use super::{CallRef, Channel, Event, LinkId, Room};
+use super::{CallRef, Channel, Event, LinkId, Room, Stage, Streams, Upload};
 use crate::{
     Code, Error,
     connection::client::{Config, Outgoing, Outlook, Transmitted},
@@ -15,6 +15,35 @@ use crate::{
     payload::Body,
     value::Encoder,
 };
+
+impl<W: Default> Channel<W> {
+    pub(in crate::connection) fn gauge(&self, on: LinkId) -> crate::connection::Gauge {
+        let link = self.links.get(on);
+        let streams = self.calls.iter().filter(|(_, entry)| entry.link == on);
+        let streams: Vec<&Streams> =
+            streams.filter_map(|(_, entry)| entry.streams.as_deref()).collect();
+        // Where something is to be sent, they are looked for behind it.
+        let is_low = link.unsent() < self.config.write_high_water;
+        let has_room = is_low && link.sending.admits_all() && !self.has_output(on);
+        let is_stuck = |streams: &&&Streams| {
+            has_room && streams.upload == Upload::Blocked && streams.sending.admits_all()
+        };
+        crate::connection::Gauge {
+            stuck: streams.iter().filter(is_stuck).count(),
+            streams: streams.len(),
+            sent: link.sending.outstanding(),
+            arrived: link.receiving.outstanding(),
+            untaken: link.receiving.untaken(),
+            is_idle: link.bulk.is_empty() && link.assembly.is_idle(),
+        }
+    }
+
+    /// The connection that carries a call which has not ended.
+    pub(in crate::connection) fn carrier(&mut self, call: CallRef) -> Option<LinkId> {
+        let entry = self.calls.held(call);
+        (entry.stage == Stage::Sent).then_some(entry.link)
+    }
+}
 
 /// What a caller got: how its call ended, and how often it was told that it may send.
 #[derive(Debug, Default)]
@@ -203,4 +232,21 @@ fn what_was_untaken_when_a_call_ended_is_not_taken_again() {
     assert!(client.written().is_empty());
     let gauge = client.machine.gauge(client.link);
     assert_eq!((gauge.streams, gauge.untaken, gauge.arrived), (0, 0, 0));
+}
+
+#[test]
+fn credit_for_each_item_may_cross_a_cancel() {
+    // However finely a server credits; and beside it, that the stream has begun, and that no more is taken.
+    let mut client = Client::open(1000, 1000, Config::default());
+    let call = client.call(Outgoing { streams: true, ..uploads() }, None);
+    for _ in 0..10 {
+        assert_eq!(client.send(call, 100), Room::Sent);
+    }
+    assert!(client.machine.cancel(call).is_some());
+    client.written();
+    client.receive(|out| message::write_begin(out, 0));
+    for _ in 0..10 {
+        client.receive(|out| message::write_credit(out, Some(0), 100));
+    }
+    client.receive(|out| message::write_cancel(out, 0));
 }

@@ -4,11 +4,29 @@ use std::time::Instant;
 
 use bytes::Buf;
 
-use super::{CallKey, Config, Connection, Content, Event, Shape};
+use super::{Blocked, CallKey, Config, Connection, Content, Event, Shape, Stream};
 use crate::{
     Error, connection::server::Overdue, frame::Frame, hello::Hello, limits::FRAGMENT, message,
     payload::Body, value::Encoder,
 };
+
+impl Connection {
+    pub(in crate::connection) fn gauge(&self) -> crate::connection::Gauge {
+        let is_stuck = |stream: &&Stream| match stream.blocked {
+            Blocked::No => false,
+            Blocked::Stream => stream.sending.admits_all(),
+            Blocked::Connection => self.streams.sending.admits_all(),
+        };
+        crate::connection::Gauge {
+            stuck: self.streams.table.values().filter(is_stuck).count(),
+            streams: self.streams.table.len(),
+            sent: self.streams.sending.outstanding(),
+            arrived: self.streams.receiving.outstanding(),
+            untaken: self.streams.receiving.untaken(),
+            is_idle: self.bulk.is_empty() && self.assembly.is_idle(),
+        }
+    }
+}
 
 struct Server {
     machine: Connection,
@@ -186,4 +204,20 @@ fn items_of_a_one_way_call_go_nowhere() {
     assert!(server.written().is_empty());
     server.machine.finish(key, Err(&Error::aborted("no")));
     assert_eq!(server.machine.gauge().streams, 0);
+}
+
+#[test]
+fn credit_that_crosses_an_answer_is_bounded_by_what_was_sent() {
+    let mut server =
+        Server::new(1 << 20, 1 << 20, Config { stream_window: 0, ..Config::new(0, 8) });
+    let key = server.call(1, false);
+    for _ in 0..100 {
+        assert!(server.send(key, 10_000, 0));
+    }
+    server.machine.finish(key, Err(&Error::aborted("no")));
+    server.written();
+    for _ in 0..100_000 {
+        let event = server.receive(|out| message::write_credit(out, Some(1), 10));
+        assert!(matches!(event, Event::None), "{event:?}");
+    }
 }
