@@ -16,8 +16,10 @@
 //! in the [`Answer`], with its buffers, to be used for the next call of the slot.
 
 use std::{
+    any::Any,
     collections::VecDeque,
     future::poll_fn,
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     pin::{Pin, pin},
     sync::Arc,
     task::{Context as TaskContext, Poll, ready},
@@ -281,6 +283,9 @@ impl Request {
                     outgo.put_failure(error);
                     continue;
                 }
+                if let Some(panic) = run.panic.take() {
+                    resume_unwind(panic);
+                }
                 if run.has_ended {
                     return Poll::Ready(());
                 }
@@ -417,12 +422,14 @@ struct Run {
     large: Option<Encoder>,
     /// An error in the place of the next item.
     failure: Option<Error>,
+    /// What the stream has panicked with behind these items.
+    panic: Option<Box<dyn Any + Send>>,
     has_ended: bool,
 }
 
 impl Run {
     fn new(items: Encoder) -> Self {
-        Self { items, count: 0, large: None, failure: None, has_ended: false }
+        Self { items, count: 0, large: None, failure: None, panic: None, has_ended: false }
     }
 
     /// Asks for items until there are none, or enough.
@@ -433,7 +440,18 @@ impl Run {
         encode: &mut impl FnMut(T, &mut Encoder) -> Result<(), Error>,
     ) -> Poll<()> {
         while self.items.len() < most.max(1) && self.count < MAX_ITEM_RUN {
-            let Some(item) = ready!(next()) else {
+            // What came before a panic is sent before the call ends with it.
+            let polled = match self.count {
+                0 => next(),
+                _ => match catch_unwind(AssertUnwindSafe(&mut next)) {
+                    Ok(polled) => polled,
+                    Err(panic) => {
+                        self.panic = Some(panic);
+                        break;
+                    }
+                },
+            };
+            let Some(item) = ready!(polled) else {
                 self.has_ended = true;
                 break;
             };
