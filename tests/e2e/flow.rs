@@ -17,14 +17,19 @@ on_each_network!(
     the_connections_window_bounds_all_streams_together,
     who_stalls_and_goes_gives_its_room_back,
     a_window_that_is_announced_is_kept_to,
+    the_connections_window_is_credited_apart,
     an_upload_keeps_to_the_servers_windows,
     a_producer_that_must_not_wait_drops_what_is_old,
     an_item_above_the_clients_limit_is_an_error_in_its_place,
     an_item_above_the_servers_limit_fails_the_upload,
+    an_item_above_the_servers_limit_from_a_rude_client_is_a_violation,
     an_item_without_room_is_a_violation,
 );
 
 const ITEM: usize = 1_000;
+
+/// An item that goes out alone, however many there are.
+const ALONE: usize = 5_000;
 
 /// Items of [`ITEM`] bytes that make up so many bytes, each with its head.
 fn items_in(bytes: usize) -> u64 {
@@ -159,9 +164,8 @@ async fn the_connections_window_bounds_all_streams_together(network: Network) {
     }
     settle(&channel).await;
     let made: u64 = (0..20).map(|key| served.state.count(key)).sum();
-    // Each has some in its outlet that were there at once, and one in hand.
-    let in_outlet = items_in(rpc::limits::ITEM_RUN) + 1;
-    let (least, most) = (items_in(WINDOW), items_in(WINDOW) + (in_outlet + 1) * 20);
+    // Each has those of one message in its outlet, and one in hand.
+    let (least, most) = (items_in(WINDOW), items_in(WINDOW) + 6 * 20);
     assert!((least..=most).contains(&made), "{made} items were made, of {least} to {most}");
     // Who goes leaves room, and those who take get on.
     let others = stalled.split_off(10);
@@ -205,12 +209,12 @@ async fn who_stalls_and_goes_gives_its_room_back(network: Network) {
 
 async fn a_window_that_is_announced_is_kept_to(network: Network) {
     let mut served = serve(network).await;
-    let mut wire = served.introduced_with_windows(5_000, 1 << 20).await;
-    let endless = request(1, "Feed.endless", numbers(&[1, ITEM as u64]));
+    let mut wire = served.introduced_with_windows(5 * ALONE as u64, 1 << 20).await;
+    let endless = request(1, "Feed.endless", numbers(&[1, ALONE as u64]));
     wire.say(&endless).await;
     assert_eq!(served.event().await, Event::Started(1));
     // An item's message: array, type, id, nil, and the bytes with their head.
-    let size = 4 + 3 + ITEM as u64;
+    let size = 4 + 3 + ALONE as u64;
     for _ in 0..4 {
         assert!(matches!(wire.hear().await, Said::Item { id: 1, .. }));
     }
@@ -232,18 +236,59 @@ async fn a_window_that_is_announced_is_kept_to(network: Network) {
     assert_eq!(served.event().await, Event::Dropped(1));
 }
 
+async fn the_connections_window_is_credited_apart(network: Network) {
+    let served = serve(network).await;
+    let mut wire = served.introduced_with_windows(1 << 20, 5 * ALONE as u64).await;
+    let sizes = |out: &mut Vec<u8>| {
+        // One argument: six times 5,000.
+        out.extend_from_slice(&[0x91, 0x96]);
+        for _ in 0..6 {
+            out.extend_from_slice(&[0xcd, 0x13, 0x88]);
+        }
+    };
+    let size = 4 + 3 + ALONE as u64;
+    for id in [1, 2] {
+        wire.say(&request(id, "Feed.blobs", sizes)).await;
+    }
+    // What one of them may send, the other may not.
+    let (mut items_of, mut outstanding, mut ended) = ([0, 0, 0], 0, 0);
+    while ended < 2 {
+        match wire.hear().await {
+            Said::Item { id, .. } => {
+                items_of[id as usize] += 1;
+                outstanding += 1;
+            }
+            said => {
+                assert!([1, 2].map(Said::complete).contains(&said), "{said:?}");
+                ended += 1;
+            }
+        }
+        assert!(outstanding <= 4, "{outstanding} items at once");
+        if outstanding == 4 {
+            // As soon as there is no more to come, and not before.
+            wire.say(&items::ping(1)).await;
+            let said = wire.hear_until(|said| *said == Said::Pong(1)).await;
+            ended += said.len() - 1;
+            assert!(said.iter().all(|said| !matches!(said, Said::Item { .. })), "{said:?}");
+            wire.say(&items::connection_credit(4 * size)).await;
+            outstanding = 0;
+        }
+    }
+    assert_eq!(items_of, [0, 6, 6]);
+}
+
 async fn an_upload_keeps_to_the_servers_windows(network: Network) {
     let place = Place::new(network);
     let doorway = place.listen().await;
     let client = FeedClient::new(Channel::builder(doorway.address()).connect_lazy());
     let (sender, blobs) = fed();
     for _ in 0..20 {
-        sender.send(Bytes::from(vec![7; ITEM])).expect("it is taken");
+        sender.send(Bytes::from(vec![7; ALONE])).expect("it is taken");
     }
     drop(sender);
     let sizes = tokio::spawn(client.sizes(blobs));
     let mut wire = doorway.accept().await;
-    let hello = hello_with(&[(0, 8), (1, 16 << 20), (2, 5_000), (6, 1 << 20)]);
+    let hello = hello_with(&[(0, 8), (1, 16 << 20), (2, 5 * ALONE as u64), (6, 1 << 20)]);
     wire.greet(&hello).await;
     let id = wire.hear_request("Feed.sizes").await;
     for _ in 0..4 {
@@ -252,7 +297,7 @@ async fn an_upload_keeps_to_the_servers_windows(network: Network) {
     for round in 0..4 {
         wire.say(&items::ping(round)).await;
         assert_eq!(wire.hear().await, Said::Pong(round));
-        wire.say(&items::credit(id, 4 * (4 + 3 + ITEM as u64))).await;
+        wire.say(&items::credit(id, 4 * (4 + 3 + ALONE as u64))).await;
         for _ in 0..4 {
             assert!(matches!(wire.hear().await, Said::Item { .. }));
         }
@@ -333,6 +378,23 @@ async fn an_item_above_the_servers_limit_fails_the_upload(network: Network) {
     assert_eq!(served.event().await, Event::Started(1));
     assert_eq!(served.event().await, Event::Dropped(1));
     settle(client.channel()).await;
+}
+
+async fn an_item_above_the_servers_limit_from_a_rude_client_is_a_violation(network: Network) {
+    let limited = |server: Server| server.max_message_size(100_000);
+    let mut served = Served::with(Place::new(network), limited).await;
+    let mut wire = served.introduced().await;
+    wire.say(&request(1, "Feed.observe", numbers(&[1]))).await;
+    assert_eq!(served.event().await, Event::Started(1));
+    wire.say(&items::blob(1, 100)).await;
+    served.state.counted(1, 1).await;
+    wire.say(&items::blob(1, 100_000)).await;
+    let Said::GoAway { reason: Some(reason), .. } = wire.hear().await else {
+        unreachable!("it is too large")
+    };
+    assert!(reason.contains("PROTOCOL 2.4"), "{reason}");
+    // The stream that it cut short saw no end.
+    assert_eq!(served.event().await, Event::Dropped(1));
 }
 
 async fn an_item_without_room_is_a_violation(network: Network) {

@@ -1,6 +1,6 @@
 //! How streams end: explicitly. What is cut, cancelled or given up is an error at one side, and dropped at the other, at once.
 
-use rpc::{Bytes, Channel, Code, StreamExt, stream};
+use rpc::{Bytes, Channel, Code, stream};
 
 use crate::support::{
     Event, FeedClient, Network, Place, Said, fed, items, numbers, on_each_network, poll_once,

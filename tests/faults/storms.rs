@@ -47,7 +47,12 @@ async fn a_storm_of_cancels_leaves_nothing_behind() {
             }
         }
         let before = before.expect("a tenth was cancelled");
-        let after = settled(&client).await;
+        // Other tests of this process hold some, too, for a while.
+        let mut after = settled(&client).await;
+        let patience = std::time::Instant::now();
+        while after > before + (64 << 10) && patience.elapsed() < Duration::from_secs(30) {
+            after = settled(&client).await;
+        }
         println!("{made} calls, {cancelled} of them cancelled; {before} bytes, then {after}");
         assert!(made > cancelled, "no answer was in time: nothing was raced");
         assert!(after <= before + (64 << 10), "{before} bytes, then {after}");

@@ -9,7 +9,7 @@ mod wire;
 
 use std::{future::poll_fn, pin::Pin, task::Poll, time::Duration};
 
-pub(crate) use feed::{FeedClient, FeedDispatcher, Feeder, fed, feeder};
+pub(crate) use feed::{FeedClient, Feeder, fed, feeder};
 pub(crate) use place::{Doorway, Network, Place, connect};
 pub(crate) use probe::{
     Event, MathError, Point, ProbeClient, ProbeDispatcher, Seen, State, service,
