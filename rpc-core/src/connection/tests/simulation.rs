@@ -186,7 +186,7 @@ fn streaming(random: &mut Random) -> Rules {
         stream_window: random.pick(&[0, 1, 40, 500, 5000, 256 << 10]),
         connection_window: random.pick(&[0, 30, 700, 5000, 16 << 20]),
         high_water: random.pick(&[300, 5000, 1 << 20]),
-        piece: random.pick(&[7, 100, 1000, 4096]),
+        piece: random.pick(&[30, 100, 1000, 4096]),
         delay: random.pick(&[Duration::ZERO, Duration::from_millis(1)]),
         max_calls: random.pick(&[3, 1024]),
         ..CALM
