@@ -329,8 +329,8 @@ impl Connected {
             // Nobody else writes here, and nobody comes back with more.
             if has_output {
                 state.machine.output(self.id).move_to(&mut self.output);
-                state.machine.unblock(self.id, |waiter| woken.extend(waiter.notify()));
             }
+            state.machine.unblock(self.id, |waiter| woken.extend(waiter.notify()));
             return has_output;
         }
         if has_output && state.submitted > 0 && state.submitted * 2 < state.batch {
@@ -354,7 +354,6 @@ impl Connected {
         let is_taken = has_output && !is_put_off;
         if is_taken {
             state.machine.output(self.id).move_to(&mut self.output);
-            state.machine.unblock(self.id, |waiter| woken.extend(waiter.notify()));
             state.link = Link::Writing(writer);
         } else {
             if !has_output {
@@ -362,6 +361,8 @@ impl Connected {
             }
             state.link = Link::Idle(writer);
         }
+        // What was taken, or given up by a call, is room for the items of others.
+        state.machine.unblock(self.id, |waiter| woken.extend(waiter.notify()));
         is_taken
     }
 
