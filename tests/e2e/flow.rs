@@ -199,7 +199,11 @@ async fn who_stalls_and_goes_gives_its_room_back(network: Network) {
     wire.say(&items::cancel(1)).await;
     let mut heard = Vec::new();
     while heard.len() < 3 {
-        heard.push(wire.hear_frame().await);
+        match wire.hear_frame().await {
+            // It was on its way when the cancel came.
+            Said::Part { state: 1, .. } => {}
+            said => heard.push(said),
+        }
     }
     assert!(heard.contains(&Said::Part { state: 2, size: 0 }), "{heard:?}");
     assert!(heard.contains(&Said::item(2, 2)), "{heard:?}");
