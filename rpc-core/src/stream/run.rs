@@ -12,7 +12,7 @@ use std::{
 use super::{Outgo, Outlet};
 use crate::{Error, limits::MAX_ITEM_RUN, value::Encoder};
 
-/// A run ends when its items took so long.
+/// A run ends when its items, but for the first, took so long.
 const LONGEST: Duration = Duration::from_micros(10);
 
 /// The clock is read at the first items of a run, where there are twice as many as when it was read last, and then whenever so many have come.
@@ -72,7 +72,7 @@ impl<'a> Run<'a> {
         encode: &mut impl FnMut(T, &mut Encoder) -> Result<(), Error>,
     ) -> Poll<()> {
         let most = self.outlet.run();
-        let start = Instant::now();
+        let mut start = None;
         loop {
             let Some(item) = ready!(next()) else {
                 self.has_ended = true;
@@ -90,10 +90,13 @@ impl<'a> Run<'a> {
                 return Poll::Ready(());
             }
             self.count += 1;
-            let is_looked_at =
-                self.count.is_power_of_two() || self.count.is_multiple_of(CLOCK_EVERY);
-            let is_enough = length + size > most || self.count == MAX_ITEM_RUN;
-            if is_enough || (is_looked_at && start.elapsed() >= LONGEST) {
+            if length + size > most || self.count == MAX_ITEM_RUN {
+                return Poll::Ready(());
+            }
+            // The first item is behind: one that comes alone need not be timed.
+            let start = *start.get_or_insert_with(Instant::now);
+            let is_timed = self.count.is_power_of_two() || self.count.is_multiple_of(CLOCK_EVERY);
+            if self.count > 1 && is_timed && start.elapsed() >= LONGEST {
                 return Poll::Ready(());
             }
         }
