@@ -2,11 +2,11 @@
 //!
 //! Clients draw what to do from a seed that is printed: fast and slow calls, handlers on tasks and threads of their own, calls that
 //! are given up at any moment, deadlines, one-way calls, errors, panics, large payloads and too large ones, metadata, bursts above
-//! the limits, gaps. Half of them connect through a proxy that cuts connections, and the server is exchanged every few seconds, in
+//! the limits, gaps, streams both ways that are taken, stalled, dropped, cut short. Half of them connect through a proxy that cuts connections, and the server is exchanged every few seconds, in
 //! order or not, with and without a gap; some servers send away connections that rest or are old. A tenth of the time, at most
 //! half a minute, warms up; what is left in memory then is the beginning.
 //!
-//! At the end nothing may be left: no handler that runs, no call without an end, no socket, no task. Then, and if a call ended as
+//! At the end nothing may be left: no handler that runs, no call without an end, no stream that was sent, no socket, no task. Then, and if a call ended as
 //! it should not, the exit status is not zero.
 
 use std::{error::Error, process::ExitCode, time::Duration};
@@ -21,6 +21,8 @@ mod memory;
 mod random;
 #[path = "soak/service.rs"]
 mod service;
+#[path = "soak/streams.rs"]
+mod streams;
 #[path = "soak/tally.rs"]
 mod tally;
 #[path = "soak/world.rs"]
@@ -57,9 +59,11 @@ async fn main() -> Result<ExitCode, Box<dyn Error>> {
     println!("{} calls:\n{}", counters.tally.ended(), counters.tally);
     println!("memory at the start: {start}\nmemory at the end:   {end}");
     let leaks = [first, second];
-    for Leaks { handlers_running, calls_not_ended, sockets_open, tasks_alive } in &leaks {
+    for leaks in &leaks {
+        let Leaks { handlers_running, calls_not_ended, uploads_kept, sockets_open, tasks_alive } =
+            leaks;
         println!(
-            "left: {handlers_running} handlers running, {calls_not_ended} calls not ended, {sockets_open} sockets open, {tasks_alive} tasks alive"
+            "left: {handlers_running} handlers running, {calls_not_ended} calls not ended, {uploads_kept} uploads kept, {sockets_open} sockets open, {tasks_alive} tasks alive"
         );
     }
     let unexplained = counters.tally.unexplained();

@@ -56,6 +56,62 @@
 //! * [`Call`] is one call: a future with [`timeout`](Call::timeout) and [`metadata`](Call::metadata).
 //! * [`Error`] and [`CallError`] say why a call failed; [`Context`] is what a handler may know of its call.
 //!
+//! # Streams
+//!
+//! A method that returns `impl Stream<Item = T>` gives its caller a [`Streaming<T>`](Streaming), which is asked for when it is first
+//! polled; one that is `async` as well gives a [`StreamCall`], which is awaited first and may fail there. With `Item = Result<T, E>` each item may be
+//! an error, which does not end the stream. A parameter `numbers: Streaming<T>` is any `Stream<Item = T> + Send + 'static` at the caller; the call
+//! polls it, so it moves on while somebody awaits the answer or the items that come back.
+//!
+//! ```
+//! use rpc::{Stream, StreamExt, Streaming, stream};
+//!
+//! #[rpc::service]
+//! trait Numbers {
+//!     fn count(&self, to: u64) -> impl Stream<Item = u64>;
+//!     async fn sum(&self, numbers: Streaming<u64>) -> Result<u64, rpc::Error>;
+//! }
+//!
+//! struct Server;
+//!
+//! impl Numbers for Server {
+//!     fn count(&self, to: u64) -> impl Stream<Item = u64> {
+//!         stream::iter(0..to)
+//!     }
+//!     async fn sum(&self, mut numbers: Streaming<u64>) -> Result<u64, rpc::Error> {
+//!         let mut sum = 0;
+//!         while let Some(number) = numbers.next().await {
+//!             sum += number?;
+//!         }
+//!         Ok(sum)
+//!     }
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), rpc::Error> {
+//! let client = NumbersClient::local(Server);
+//! let mut numbers = client.count(3);
+//! while let Some(number) = numbers.next().await {
+//!     println!("{}", number?);
+//! }
+//! assert_eq!(client.sum(stream::iter([1, 2, 3])).await?, 6);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Items flow as they are taken: of each stream at most a [window](Server::stream_window) (256 KiB) is under way or untaken, and of all streams of a
+//! connection together another one (16 MiB). So a consumer that stops stops its producer and nobody else. Where a producer must not wait, its
+//! method is marked `#[rpc(drop_oldest = N)]`: what finds no room is dropped but for the newest `N` items, and [`Streaming::lost`] counts it. The window
+//! also bounds what a stream moves within a round trip: raise it for bulk over long links.
+//!
+//! The end is explicit. A stream whose connection is lost, or that is cancelled or expires, ends with an error, in its place behind the items that
+//! arrived. Dropping a [`Streaming`] drops the stream at the other end. Streams have no timeout unless one is set, and keepalive finds dead peers. A server
+//! that drains waits for them up to its `drain_timeout`; [`Context::draining`] tells the handler to come to an end.
+//!
+//! A message above 128 KiB travels in parts, between which small ones find their place: an answer of 256 MiB does not hold up a ping beside it. It
+//! still has to be encoded in one go: 16 MiB of structs take about 17 ms, which the other calls of that connection wait, unless the method is marked
+//! `#[rpc(spawn)]`. A stream of small pieces is better. `Bytes` of 16 KiB or more are not copied on the way out, nor on the way in.
+//!
 //! # Where handlers run
 //!
 //! All handlers of a connection are polled in that connection's task: concurrent, not parallel. A call that is ready at once
@@ -116,11 +172,13 @@
 //! The protocol is specified in `docs/PROTOCOL.md`, for clients in other languages.
 
 pub use bytes::Bytes;
+pub use futures_core::Stream;
+pub use futures_util::{StreamExt, stream};
 #[cfg(feature = "client")]
-pub use rpc_client::{Call, Channel, ChannelBuilder, ChannelState, StateWatch};
+pub use rpc_client::{Call, Channel, ChannelBuilder, ChannelState, StateWatch, StreamCall};
 pub use rpc_core::{
     Address, Backoff, CallError, Code, Context, Dispatcher, Error, Failure, Metadata, MetadataRef,
-    MetadataValue, Origin, Outcome, Peer, Value, Violation, limits,
+    MetadataValue, Origin, Outcome, Peer, Streaming, Value, Violation, limits,
 };
 #[cfg(feature = "macros")]
 pub use rpc_macros::service;
@@ -136,7 +194,7 @@ pub mod __private {
     pub use rpc_client::Prepared;
     pub use rpc_core::{
         Answer, Dispatcher, Request, Session,
-        description::{Argument, Method, Run, Service},
+        description::{Argument, Method, Pace, Run, Service},
         dispatch::slots,
     };
 

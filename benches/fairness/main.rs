@@ -69,7 +69,7 @@ fn main() -> Result<(), Failure> {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words[..] {
         ["serve", workers] => runtime(workers.parse()?)?.block_on(async {
-            let server = Server::new(inherited_listener()?);
+            let server = Server::new(rpc::Listener::try_from(inherited_listener()?)?);
             tokio::spawn(server.serve(BenchDispatcher::new(Burner))).await??;
             Ok(())
         }),

@@ -1,8 +1,8 @@
-//! What one call costs both machines and a session, in memory, on one thread: instructions and allocations, which do not
-//! drift as times do.
+//! What one call, or one item of a stream, costs both machines and a session, in memory, on one thread: instructions and
+//! allocations, which do not drift as times do.
 //!
 //! `benches/gate/run` counts with callgrind and compares with `baseline.txt`. By itself this program makes
-//! `calls` calls of a workload and prints the allocations that they took: `gate WORKLOAD CALLS`.
+//! `calls` calls of a workload, or as many items, and prints the allocations that they took: `gate WORKLOAD CALLS`.
 
 use std::{
     error::Error,
@@ -17,7 +17,7 @@ use rpc::{
     Value,
 };
 use rpc_core::{
-    Peer, Structs,
+    Peer, Structs, Surroundings,
     buffer::{WriteBuffer, give_buffer, take_buffer},
     connection::{client, server},
     dispatch::Blank,
@@ -30,6 +30,7 @@ use tokio_util::codec::Decoder;
 
 #[path = "../throughput/allocations.rs"]
 mod allocations;
+mod items;
 #[path = "../throughput/service.rs"]
 mod service;
 
@@ -108,30 +109,35 @@ fn encode(number: u64, encoder: &mut Encoder) {
 fn main() -> Result<(), Failure> {
     let arguments: Vec<String> = std::env::args().collect();
     let [_, name, calls, ..] = &arguments[..] else {
-        let names: Vec<_> = WORKLOADS.iter().map(|workload| workload.name).collect();
-        println!("{}", names.join(" "));
+        let names = WORKLOADS.iter().map(|workload| workload.name).chain([items::NAME]);
+        println!("{}", names.collect::<Vec<_>>().join(" "));
         return Ok(());
     };
+    let count = calls.parse::<u64>()?;
+    let dispatcher = service::BenchDispatcher(Arc::new(service::Bench));
+    if name == items::NAME {
+        println!("{}", items::allocations(Pair::new(&dispatcher)?, count)?);
+        return Ok(());
+    }
     let workload =
         WORKLOADS.iter().find(|workload| workload.name == name).ok_or("no such workload")?;
-    let dispatcher = service::BenchDispatcher(Arc::new(service::Bench));
     let mut pair = Pair::new(&dispatcher)?;
     // Everything that is made once is made here.
     for _ in 0..100 {
         pair.call(workload)?;
     }
     let before = allocations::count();
-    for _ in 0..calls.parse::<u64>()? {
+    for _ in 0..count {
         pair.call(workload)?;
     }
     println!("{}", allocations::count() - before);
     Ok(())
 }
 
-/// Both ends of a connection, and the bytes between them.
-struct Pair<'a> {
+/// Both ends of a connection, and the bytes between them. Of each call the client keeps a `W`.
+struct Pair<'a, W> {
     now: Instant,
-    client: client::Channel<Option<Payload>>,
+    client: client::Channel<W>,
     link: client::LinkId,
     client_codec: FrameCodec,
     to_client: BytesMut,
@@ -142,7 +148,7 @@ struct Pair<'a> {
     blank: Option<Blank>,
 }
 
-impl<'a> Pair<'a> {
+impl<'a, W: Default> Pair<'a, W> {
     fn new(dispatcher: &'a service::BenchDispatcher) -> Result<Self, Failure> {
         let now = Instant::now();
         let mut client = client::Channel::new(client::Config::default(), 1);
@@ -156,38 +162,16 @@ impl<'a> Pair<'a> {
             server: server::Connection::new(server::Config::new(limits::MAX_MESSAGE_SIZE, 1024)),
             server_codec: FrameCodec::new(limits::MAX_MESSAGE_SIZE),
             to_server: BytesMut::with_capacity(limits::IO_BUFFER),
-            sessions: (0..4).map(|method| dispatcher.session(method)).collect(),
-            blank: Some(Blank::new(Arc::new(Peer::Local))),
+            sessions: (0..6).map(|method| dispatcher.session(method)).collect(),
+            blank: Some(Blank::new(Arc::new(Surroundings::new(Peer::Local)))),
         };
         carry(pair.client.output(pair.link), &mut pair.to_server);
         let version = take_preface(&mut pair.to_server)?.ok_or("there is a preface")?;
         pair.server.open(version);
         pair.serve(&WORKLOADS[0])?;
         pair.to_client.advance(PREFACE_LEN);
-        pair.receive()?;
+        pair.receive(|_, _| Ok(()))?;
         Ok(pair)
-    }
-
-    fn call(&mut self, workload: &Workload) -> Result<(), Failure> {
-        let mut arguments = Encoder::with_buffer(take_buffer(), Structs::Named);
-        msgpack::write_array_len(arguments.buffer(), workload.arguments);
-        (workload.encode)(&mut arguments);
-        let mut outgoing =
-            client::Outgoing { method: workload.method, arguments, ..client::Outgoing::default() };
-        let deadline = Some(self.now + Duration::from_secs(30));
-        let submitted = self.client.submit(&mut outgoing, deadline, None, self.now);
-        let call = submitted.map_err(|(error, _)| error)?;
-        while self.client.transmit(self.now).is_some() {}
-        carry(self.client.output(self.link), &mut self.to_server);
-        self.serve(workload)?;
-        self.receive()?;
-        let answer = self.client.waiter(call).take().ok_or("the call was answered")?;
-        drop(self.client.release(call));
-        assert!((workload.check)(&answer), "the answer is right");
-        if let Some(buffer) = answer.into_body().into_buffer() {
-            give_buffer(buffer);
-        }
-        Ok(())
     }
 
     fn serve(&mut self, workload: &Workload) -> Result<(), Failure> {
@@ -226,16 +210,47 @@ impl<'a> Pair<'a> {
         Ok(())
     }
 
-    fn receive(&mut self) -> Result<(), Failure> {
+    /// The client takes what has arrived, and gives each event to `take`.
+    fn receive(
+        &mut self,
+        mut take: impl FnMut(client::Event<'_, W>, &mut FrameCodec) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
         self.client.heard(self.link, self.now);
         while let Some(mut frame) = self.client_codec.decode(&mut self.to_client)? {
             let event = self.client.receive(self.link, &mut frame, self.now)?;
-            if let client::Event::Answered(waiter, outcome) = event {
-                *waiter = Some(outcome?);
-            }
+            take(event, &mut self.client_codec)?;
             if let Frame::Whole(body) = frame {
                 self.client_codec.recycle(body);
             }
+        }
+        Ok(())
+    }
+}
+
+impl Pair<'_, Option<Payload>> {
+    fn call(&mut self, workload: &Workload) -> Result<(), Failure> {
+        let mut arguments = Encoder::with_buffer(take_buffer(), Structs::Named);
+        msgpack::write_array_len(arguments.buffer(), workload.arguments);
+        (workload.encode)(&mut arguments);
+        let mut outgoing =
+            client::Outgoing { method: workload.method, arguments, ..client::Outgoing::default() };
+        let deadline = Some(self.now + Duration::from_secs(30));
+        let submitted = self.client.submit(&mut outgoing, deadline, None, self.now);
+        let call = submitted.map_err(|(error, _)| error)?;
+        while self.client.transmit(self.now).is_some() {}
+        carry(self.client.output(self.link), &mut self.to_server);
+        self.serve(workload)?;
+        self.receive(|event, _| {
+            if let client::Event::Answered(waiter, outcome) = event {
+                *waiter = Some(outcome?);
+            }
+            Ok(())
+        })?;
+        let answer = self.client.waiter(call).take().ok_or("the call was answered")?;
+        drop(self.client.release(call));
+        assert!((workload.check)(&answer), "the answer is right");
+        if let Some(buffer) = answer.into_body().into_buffer() {
+            give_buffer(buffer);
         }
         Ok(())
     }

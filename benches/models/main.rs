@@ -192,7 +192,8 @@ fn main() -> Result<(), Failure> {
         ["serve", workers, max_connections] => {
             let max_connections = max_connections.parse()?;
             runtime(workers.parse()?)?.block_on(async {
-                let server = Server::new(inherited_listener()?).max_connections(max_connections);
+                let server = Server::new(rpc::Listener::try_from(inherited_listener()?)?)
+                    .max_connections(max_connections);
                 tokio::spawn(server.serve(BenchDispatcher::new(Service))).await??;
                 Ok(())
             })

@@ -53,10 +53,9 @@ impl Drop for ServerProcess {
     }
 }
 
-/// The listener that a server process was given; to be called in a runtime.
-pub(crate) fn inherited_listener() -> Result<rpc::Listener, Failure> {
+/// The listener that a server process was given; says that it is served.
+pub(crate) fn inherited_listener() -> io::Result<TcpListener> {
     let listener = TcpListener::from(io::stdin().as_fd().try_clone_to_owned()?);
-    let listener = rpc::Listener::try_from(listener)?;
     println!("serving");
     Ok(listener)
 }

@@ -3,8 +3,8 @@
 use std::sync::{Arc, LazyLock};
 
 use rpc::{
-    __private::{Answer, Argument, Dispatcher, Method, Request, Service, Session, slots},
-    Value,
+    __private::{Answer, Argument, Dispatcher, Method, Pace, Request, Service, Session, slots},
+    Stream, Value, stream,
 };
 
 use crate::allocations;
@@ -34,6 +34,10 @@ impl Bench {
     async fn allocations(&self) -> u64 {
         allocations::count()
     }
+
+    fn numbers(&self) -> impl Stream<Item = u64> {
+        stream::repeat(7)
+    }
 }
 
 pub(crate) static PING: Method =
@@ -45,8 +49,9 @@ pub(crate) static YIELDING: Method =
 pub(crate) static BORROWED: Method = Method::new("borrowed", "")
     .arguments(&[Argument::new("name", "&str"), Argument::new("data", "&[u8]")]);
 pub(crate) static ALLOCATIONS: Method = Method::new("allocations", "");
-static METHODS: LazyLock<[Method; 5]> =
-    LazyLock::new(|| [PING, ECHO, YIELDING, BORROWED, ALLOCATIONS]);
+static NUMBERS: Method = Method::new("numbers", "").streams(Pace::Waits, None);
+static METHODS: LazyLock<[Method; 6]> =
+    LazyLock::new(|| [PING, ECHO, YIELDING, BORROWED, ALLOCATIONS, NUMBERS]);
 static SERVICE: LazyLock<Service> = LazyLock::new(|| Service::new("Bench", "", &*METHODS));
 
 /// The dispatcher trait's implementation for [`Bench`].
@@ -64,6 +69,7 @@ impl Dispatcher for BenchDispatcher {
             "echo" => slots(move |request| echo(service, request)),
             "yielding" => slots(move |request| yielding(service, request)),
             "borrowed" => slots(move |request| borrowed(service, request)),
+            "numbers" => slots(move |request| numbers(service, request)),
             _ => slots(move |request| allocations(service, request)),
         }
     }
@@ -113,4 +119,12 @@ async fn borrowed(service: &Bench, request: Request) -> Answer {
 async fn allocations(service: &Bench, request: Request) -> Answer {
     let result = service.allocations().await;
     request.answer::<u64>(&result)
+}
+
+async fn numbers(service: &Bench, request: Request) -> Answer {
+    let items = service.numbers();
+    match request.stream(items, |item, encoder| <u64 as Value>::encode(&item, encoder)).await {
+        Ok(()) => request.done(),
+        Err(error) => request.fail(error),
+    }
 }

@@ -8,6 +8,7 @@ use tokio::{sync::watch, task::JoinSet, time::sleep};
 use crate::{
     random::Random,
     service::SoakClient,
+    streams,
     tally::{Kind, Outcome, Tally, WEIGHTS},
 };
 
@@ -36,7 +37,7 @@ pub(crate) async fn call(
         };
         let kind = draw(&mut random);
         tally.begin();
-        let ended = make(kind, &client, &mut random).await;
+        let ended = make(kind, &client, &mut random, &tally).await;
         tally.end(kind, ended);
         let micros = u64::try_from(interval.as_micros()).unwrap_or(u64::MAX / 4);
         sleep(Duration::from_micros(random.between(0, 2 * micros + 1))).await;
@@ -55,7 +56,12 @@ fn draw(random: &mut Random) -> Kind {
     Kind::Quick
 }
 
-async fn make(kind: Kind, client: &SoakClient, random: &mut Random) -> Result<Outcome, Error> {
+async fn make(
+    kind: Kind,
+    client: &SoakClient,
+    random: &mut Random,
+    tally: &Arc<Tally>,
+) -> Result<Outcome, Error> {
     let number = random.number();
     let micros = random.between(0, 20_000);
     match kind {
@@ -107,6 +113,14 @@ async fn make(kind: Kind, client: &SoakClient, random: &mut Random) -> Result<Ou
                 Err(_) => Ok(Outcome::GivenUp),
             }
         }
+        Kind::Taken
+        | Kind::Stalled
+        | Kind::Dropped
+        | Kind::Newest
+        | Kind::Sent
+        | Kind::SentInPart
+        | Kind::SentAndDropped
+        | Kind::Exchange => streams::make(kind, client, random, tally).await,
     }
 }
 
@@ -130,7 +144,7 @@ pub(crate) async fn burst(
         let (tally, mut random) = (Arc::clone(tally), random.fork());
         callers.spawn(async move {
             tally.begin();
-            let ended = make(Kind::Burst, &client, &mut random).await;
+            let ended = make(Kind::Burst, &client, &mut random, &tally).await;
             tally.end(Kind::Burst, ended);
         });
     }

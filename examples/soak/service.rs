@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use rpc::{Bytes, Context, Error};
+use rpc::{Bytes, Context, Error, Stream, StreamExt, Streaming, stream};
 
 /// The application's own error.
 #[derive(Debug, serde::Serialize, serde::Deserialize, thiserror::Error)]
@@ -33,6 +33,20 @@ pub(crate) trait Soak {
     async fn panic(&self, at_once: bool) -> u64;
     async fn large(&self, data: Bytes, size: usize) -> Bytes;
     async fn tenant(&self, ctx: &Context) -> Result<String, Error>;
+    /// So many items of this size, each behind its number.
+    fn feed(&self, count: u64, size: usize) -> impl Stream<Item = (u64, Bytes)>;
+    #[rpc(spawn)]
+    fn feed_spawned(&self, count: u64, size: usize) -> impl Stream<Item = (u64, Bytes)>;
+    /// Numbers without end, of which those that are not taken in time are dropped.
+    #[rpc(drop_oldest = 64)]
+    fn newest(&self) -> impl Stream<Item = u64>;
+    /// Counts items and bytes; of `most` items, and no more.
+    async fn gather(&self, items: Streaming<Bytes>, most: u64) -> Result<(u64, u64), Error>;
+    #[rpc(spawn)]
+    async fn gather_spawned(&self, items: Streaming<Bytes>, most: u64)
+    -> Result<(u64, u64), Error>;
+    /// Twice each number.
+    fn double(&self, numbers: Streaming<u64>) -> impl Stream<Item = Result<u64, Error>>;
 }
 
 /// The service; `running` counts its handlers.
@@ -53,6 +67,26 @@ impl Service {
     fn begin(&self) -> Running<'_> {
         self.running.fetch_add(1, Ordering::AcqRel);
         Running(&self.running)
+    }
+
+    fn items(&self, count: u64, size: usize) -> impl Stream<Item = (u64, Bytes)> {
+        let running = self.begin();
+        stream::iter(0..count).map(move |number| {
+            let _ = &running;
+            (number, Bytes::from(vec![7; size]))
+        })
+    }
+
+    async fn take(&self, mut items: Streaming<Bytes>, most: u64) -> Result<(u64, u64), Error> {
+        let _running = self.begin();
+        let (mut count, mut bytes) = (0, 0);
+        while count < most
+            && let Some(item) = items.next().await
+        {
+            count += 1;
+            bytes += item?.len() as u64;
+        }
+        Ok((count, bytes))
     }
 }
 
@@ -124,5 +158,47 @@ impl Soak for Service {
         let _running = self.begin();
         let tenant = ctx.metadata().get("tenant");
         tenant.map(str::to_owned).ok_or_else(|| Error::failed_precondition("no tenant"))
+    }
+
+    fn feed(&self, count: u64, size: usize) -> impl Stream<Item = (u64, Bytes)> {
+        self.items(count, size)
+    }
+
+    fn feed_spawned(&self, count: u64, size: usize) -> impl Stream<Item = (u64, Bytes)> {
+        self.items(count, size)
+    }
+
+    fn newest(&self) -> impl Stream<Item = u64> {
+        let running = self.begin();
+        stream::iter(0..).then(move |number| {
+            let _ = &running;
+            async move {
+                tokio::task::yield_now().await;
+                if number % 100 == 0 {
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                }
+                number
+            }
+        })
+    }
+
+    async fn gather(&self, items: Streaming<Bytes>, most: u64) -> Result<(u64, u64), Error> {
+        self.take(items, most).await
+    }
+
+    async fn gather_spawned(
+        &self,
+        items: Streaming<Bytes>,
+        most: u64,
+    ) -> Result<(u64, u64), Error> {
+        self.take(items, most).await
+    }
+
+    fn double(&self, numbers: Streaming<u64>) -> impl Stream<Item = Result<u64, Error>> {
+        let running = self.begin();
+        numbers.map(move |number| {
+            let _ = &running;
+            number.map(|number| number.wrapping_mul(2))
+        })
     }
 }

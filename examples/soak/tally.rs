@@ -3,7 +3,10 @@
 use std::{
     collections::BTreeMap,
     fmt,
-    sync::{Mutex, PoisonError},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicI64, Ordering},
+    },
 };
 
 use rpc::{CallError, Code, Error};
@@ -28,10 +31,26 @@ pub(crate) enum Kind {
     Deadline,
     GivenUp,
     Burst,
+    /// A stream that is taken to its end.
+    Taken,
+    /// One whose consumer rests now and then, for longer than its window lasts.
+    Stalled,
+    /// One that is dropped somewhere.
+    Dropped,
+    /// One that drops what is not taken in time.
+    Newest,
+    /// A stream that is sent to its end.
+    Sent,
+    /// One of which the server takes some only.
+    SentInPart,
+    /// One whose call is dropped somewhere.
+    SentAndDropped,
+    /// Both ways.
+    Exchange,
 }
 
 /// How often each kind is drawn.
-pub(crate) const WEIGHTS: [(Kind, u64); 14] = [
+pub(crate) const WEIGHTS: [(Kind, u64); 22] = [
     (Kind::Quick, 35),
     (Kind::Idempotent, 20),
     (Kind::Slow, 8),
@@ -46,6 +65,14 @@ pub(crate) const WEIGHTS: [(Kind, u64); 14] = [
     (Kind::Metadata, 3),
     (Kind::Deadline, 4),
     (Kind::GivenUp, 10),
+    (Kind::Taken, 3),
+    (Kind::Stalled, 2),
+    (Kind::Dropped, 3),
+    (Kind::Newest, 1),
+    (Kind::Sent, 3),
+    (Kind::SentInPart, 2),
+    (Kind::SentAndDropped, 3),
+    (Kind::Exchange, 3),
 ];
 
 /// How a call ended.
@@ -98,7 +125,9 @@ impl Outcome {
         match self {
             Self::Answered => !matches!(kind, Kind::ApplicationError | Kind::Status | Kind::Panic),
             Self::ApplicationError => kind == Kind::ApplicationError,
-            Self::GivenUp => kind == Kind::GivenUp,
+            Self::GivenUp => {
+                matches!(kind, Kind::GivenUp | Kind::Dropped | Kind::Newest | Kind::SentAndDropped)
+            }
             Self::Status(Code::Unavailable | Code::ResourceExhausted) => true,
             Self::Status(Code::DeadlineExceeded) => kind == Kind::Deadline,
             Self::Status(Code::PermissionDenied) => kind == Kind::Status,
@@ -110,7 +139,11 @@ impl Outcome {
 
 /// The calls of a run.
 #[derive(Default)]
-pub(crate) struct Tally(Mutex<Counts>);
+pub(crate) struct Tally {
+    counts: Mutex<Counts>,
+    /// Streams that callers send, and that were not dropped.
+    uploads: AtomicI64,
+}
 
 #[derive(Default)]
 struct Counts {
@@ -147,6 +180,20 @@ impl Tally {
         self.lock().ended
     }
 
+    /// A caller has a stream to send.
+    pub(crate) fn upload_begins(&self) {
+        self.uploads.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// It was dropped.
+    pub(crate) fn upload_ends(&self) {
+        self.uploads.fetch_sub(1, Ordering::AcqRel);
+    }
+
+    pub(crate) fn uploads(&self) -> i64 {
+        self.uploads.load(Ordering::Acquire)
+    }
+
     pub(crate) fn in_flight(&self) -> u64 {
         let counts = self.lock();
         counts.begun - counts.ended
@@ -158,7 +205,7 @@ impl Tally {
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Counts> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

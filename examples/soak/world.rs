@@ -59,6 +59,8 @@ pub(crate) struct Counters {
 pub(crate) struct Leaks {
     pub(crate) handlers_running: i64,
     pub(crate) calls_not_ended: u64,
+    /// Streams that were sent.
+    pub(crate) uploads_kept: i64,
     /// Sockets and tasks beyond those that were there before.
     pub(crate) sockets_open: i64,
     pub(crate) tasks_alive: i64,
@@ -119,6 +121,7 @@ pub(crate) async fn run(
         let leaks = Leaks {
             handlers_running: counters.running.load(Ordering::Acquire),
             calls_not_ended,
+            uploads_kept: counters.tally.uploads(),
             sockets_open: sockets() - before.0,
             tasks_alive: alive() - before.1,
         };

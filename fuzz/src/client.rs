@@ -10,8 +10,8 @@ use tokio_util::codec::Decoder;
 
 use crate::link::Client;
 
-/// Instructions: so many bytes arrive; a call is made, or dropped; time passes; callers look; the connection is lost; another one
-/// is made.
+/// Instructions: so many bytes arrive; a call is made, or dropped; time passes; callers look, take items, and send some; the output is
+/// sent; the connection is lost; another one is made.
 pub fn run(mut input: &[u8]) {
     let mut client = Client::new();
     let mut stream = Stream::new();
@@ -29,14 +29,16 @@ pub fn run(mut input: &[u8]) {
                     stream = Stream::new();
                 }
             }
-            3 if client.made < 200 => client.submit(),
+            3 if client.made < 200 => client.submit(amount),
             4 => client.pass(Duration::from_millis(5) * u32::try_from(amount).unwrap_or(0)),
-            5 => client.take(),
+            5 if amount < 16 => client.take(),
+            5 => client.send(),
             6 => {
                 client.lose(false);
                 stream = Stream::new();
                 client.connect();
             }
+            7 if amount >= 8 => client.stream(amount - 8),
             _ => client.drop_call(),
         }
         if client.link.is_none() {

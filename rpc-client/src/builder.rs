@@ -142,6 +142,29 @@ impl ChannelBuilder {
         self
     }
 
+    /// Sets how many bytes of a stream's items may be under way or untaken; 256 KiB by default, at most 1 GiB.
+    ///
+    /// It bounds what a stream costs whose consumer stops, and what it can move within a round trip. An item larger than half of it
+    /// passes all the same.
+    pub fn stream_window(mut self, bytes: usize) -> Self {
+        self.config.stream_window = bytes;
+        self
+    }
+
+    /// Sets the same for all streams of a connection together; 16 MiB by default, at most 1 GiB.
+    pub fn connection_window(mut self, bytes: usize) -> Self {
+        self.config.connection_window = bytes;
+        self
+    }
+
+    /// Sets how many bytes of large messages are sent ahead of what the other end has read; 2 MiB by default.
+    ///
+    /// What is small waits behind them: 2 ms at 1 GB/s. A large message moves at most so many within a round trip.
+    pub fn parts_ahead(mut self, bytes: usize) -> Self {
+        self.config.parts_ahead = bytes;
+        self
+    }
+
     /// Sets how many bytes may be unsent before further calls wait for their turn; 1 MiB by default.
     pub fn write_high_water(mut self, bytes: usize) -> Self {
         self.config.write_high_water = bytes;
@@ -151,7 +174,8 @@ impl ChannelBuilder {
     /// Lets the system's own TCP ask a silent peer, after this idle time and in this interval; off by default, because the
     /// connection's own pings do more: they notice a process that hangs, not only a machine that is gone.
     pub fn tcp_keepalive(mut self, idle: Duration) -> Self {
-        self.tcp.keepalive = Some(idle);
+        // What the system takes: whole seconds, up to 32,767.
+        self.tcp.keepalive = Some(idle.clamp(Duration::from_secs(1), Duration::from_secs(32_767)));
         self
     }
 

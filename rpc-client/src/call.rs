@@ -1,4 +1,8 @@
 //! One call: a future that is sent when it is first polled, and cancelled when it is dropped.
+//!
+//! [`Call`] is the future of one answer, [`StreamCall`] that of a stream, and a [`Streaming`] that a stub returns begins its call itself. All
+//! three are the same [`Course`] with another end. A stream that the call sends is polled by the call: whoever awaits the answer, or the
+//! items that come back, moves it on, and dropping the call drops it.
 
 use std::{
     fmt,
@@ -6,35 +10,54 @@ use std::{
     mem,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::{Duration, Instant},
 };
 
+use futures_core::Stream;
+
 use rpc_core::{
-    Error, Failure, Outcome, Value,
+    Error, Failure, Outcome, Streaming, Value,
     buffer::give_buffer,
     connection::client::{CallRef, Outgoing},
     current,
     limits::MAX_TIMEOUT,
     payload::Payload,
+    stream::{Chunk, Source, Taken, Upload},
     value::{Encoded, Encoder},
 };
 
-use crate::{channel::Options, shared::Shared, trace};
+use crate::{
+    channel::Options,
+    shared::{Awaited, Found, Shared},
+    trace,
+    upload::Sending,
+};
 
 /// A call whose arguments are being encoded; what the generated stub uses.
 #[doc(hidden)]
 pub struct Prepared {
     channel: Arc<Options>,
     ready: Ready,
+    sending: Option<Box<Sending>>,
     error: Option<Error>,
 }
 
 impl Prepared {
     pub(crate) fn new(channel: Arc<Options>, outgoing: Outgoing) -> Self {
-        let timeout = channel.timeout;
         let inherited = current::inherited().deadline;
-        Self { channel, ready: Ready { outgoing, timeout, inherited }, error: None }
+        let ready = Ready { outgoing, timeout: None, inherited };
+        Self { channel, ready, sending: None, error: None }
+    }
+
+    /// Takes the stream that the call sends, each item as `encode` appends it.
+    pub fn upload<S, F>(&mut self, stream: S, encode: F)
+    where
+        S: Stream + Send + 'static,
+        F: FnMut(&S::Item, &mut Encoder) -> Result<(), Error> + Send + 'static,
+    {
+        let structs = self.ready.outgoing.arguments.structs();
+        self.sending = Some(Box::new(Sending::new(Upload::new(stream, encode), structs)));
     }
 
     /// What takes the next argument.
@@ -53,14 +76,30 @@ impl Prepared {
         }
     }
 
-    /// The call.
+    /// The call of a method with one answer.
     pub fn call<T, E>(self) -> Call<T, E> {
+        Call { course: self.course(), answer: PhantomData }
+    }
+
+    /// The call of a method that is `async` and returns a stream.
+    pub fn stream_call<T, E, I>(mut self) -> StreamCall<T, E, I> {
+        // The deadline of a handler that makes the call holds for all of it.
+        self.ready.outgoing.opens_only = self.ready.inherited.is_none();
+        StreamCall { course: Some(Box::new(self.course())), items: PhantomData }
+    }
+
+    /// The call of a method that returns a stream.
+    pub fn streaming<T, E>(self) -> Streaming<T, E> {
+        Streaming::from_call(Box::new(self.course()))
+    }
+
+    fn course(self) -> Course {
         let stage = match self.error {
             None => Stage::Ready(self.ready),
             Some(error) => Stage::Failed(error),
         };
-        let course = Course { channel: self.channel, stage, trace: trace::Call::default() };
-        Call { course, answer: PhantomData }
+        let trace = trace::Call::default();
+        Course { channel: self.channel, stage, sending: self.sending, trace }
     }
 }
 
@@ -86,7 +125,19 @@ pub struct Call<T, E = Error> {
 struct Course {
     channel: Arc<Options>,
     stage: Stage,
+    /// The stream that the call sends, until it has ended.
+    sending: Option<Box<Sending>>,
     trace: trace::Call,
+}
+
+/// What a call has come to.
+enum Reached {
+    /// Items of its stream.
+    Chunk(Chunk),
+    /// Its stream has begun.
+    Begun,
+    /// Its outcome.
+    Outcome(Result<Payload, Error>),
 }
 
 enum Stage {
@@ -96,52 +147,131 @@ enum Stage {
     Failed(Error),
     /// It was sent, or waits for its turn.
     Submitted(CallRef),
+    /// It has ended with this, which was not told.
+    Ended(Payload),
     Done,
 }
 
 /// What a call is before it is sent.
 struct Ready {
     outgoing: Outgoing,
-    timeout: Duration,
+    /// What the caller set for this call.
+    timeout: Option<Duration>,
     /// The deadline of the handler that made the call.
     inherited: Option<Instant>,
 }
 
 impl Course {
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Payload, Error>> {
-        let shared = self.channel.shared();
-        match &mut self.stage {
-            Stage::Submitted(call) => {
-                let Some(outcome) = shared.poll(*call, cx.waker()) else {
-                    return Poll::Pending;
-                };
-                self.stage = Stage::Done;
-                self.trace.end(|| outcome_of(&outcome));
-                Poll::Ready(outcome)
-            }
-            Stage::Ready(ready) => {
-                self.trace = trace::Call::begin(ready.outgoing.method);
-                let submitted = ready.submit(shared, cx);
-                let (stage, polled) = match submitted {
-                    Ok(Some(call)) => (Stage::Submitted(call), Poll::Pending),
-                    Ok(None) => (Stage::Done, Poll::Ready(Ok(Payload::nil()))),
-                    Err(error) => (Stage::Done, Poll::Ready(Err(error))),
-                };
-                self.stage = stage;
-                if let Poll::Ready(outcome) = &polled {
-                    self.trace.end(|| outcome_of(outcome));
+    /// Sends the call if that was not done, moves the stream that it sends on, and looks for what is `awaited`.
+    fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        awaited: Awaited,
+        mut spare: Vec<u8>,
+    ) -> Poll<Reached> {
+        loop {
+            let shared = self.channel.shared();
+            match &mut self.stage {
+                Stage::Submitted(call) => {
+                    let call = *call;
+                    if let Some(sending) = &mut self.sending {
+                        match sending.poll(shared, call, cx) {
+                            Poll::Pending => {}
+                            Poll::Ready(Ok(())) => self.sending = None,
+                            Poll::Ready(Err(error)) => {
+                                shared.cancel(call);
+                                return Poll::Ready(self.ended(Err(error)));
+                            }
+                        }
+                    }
+                    match shared.poll(call, awaited, cx.waker(), mem::take(&mut spare)) {
+                        Found::Nothing => return Poll::Pending,
+                        Found::News => {}
+                        Found::Stopped => self.sending = None,
+                        Found::Begun => return Poll::Ready(Reached::Begun),
+                        Found::Chunk(chunk) => return Poll::Ready(Reached::Chunk(chunk)),
+                        Found::Outcome(outcome) => return Poll::Ready(self.ended(outcome)),
+                    }
                 }
-                polled
-            }
-            Stage::Failed(_) | Stage::Done => match mem::replace(&mut self.stage, Stage::Done) {
-                Stage::Failed(error) => Poll::Ready(Err(error)),
-                _ => {
-                    Poll::Ready(Err(Error::internal("the call was polled after it had completed")))
+                Stage::Ready(ready) => {
+                    self.trace = trace::Call::begin(ready.outgoing.method);
+                    let is_oneway = ready.outgoing.oneway;
+                    match ready.submit(&self.channel, cx) {
+                        Ok(Some(call)) => {
+                            self.stage = Stage::Submitted(call);
+                            if self.sending.is_none() && !is_oneway {
+                                return Poll::Pending;
+                            }
+                        }
+                        Ok(None) => return Poll::Ready(self.ended(Ok(Payload::nil()))),
+                        Err(error) => return Poll::Ready(self.ended(Err(error))),
+                    }
                 }
-            },
+                Stage::Ended(_) | Stage::Failed(_) | Stage::Done => {
+                    let error = match mem::replace(&mut self.stage, Stage::Done) {
+                        Stage::Ended(end) => return Poll::Ready(Reached::Outcome(Ok(end))),
+                        Stage::Failed(error) => error,
+                        _ => Error::internal("the call was polled after it had completed"),
+                    };
+                    return Poll::Ready(Reached::Outcome(Err(error)));
+                }
+            }
+        }
+    }
+
+    fn poll_outcome(&mut self, cx: &mut Context<'_>) -> Poll<Result<Payload, Error>> {
+        self.poll(cx, Awaited::Outcome, Vec::new()).map(|reached| match reached {
+            Reached::Outcome(outcome) => outcome,
+            Reached::Begun | Reached::Chunk(_) => Err(Error::internal("it was not asked for")),
+        })
+    }
+
+    fn ended(&mut self, outcome: Result<Payload, Error>) -> Reached {
+        self.stage = Stage::Done;
+        self.sending = None;
+        self.trace.end(|| outcome_of(&outcome));
+        Reached::Outcome(outcome)
+    }
+
+    fn set_timeout(&mut self, timeout: Duration) {
+        if let Stage::Ready(ready) = &mut self.stage {
+            ready.timeout = Some(timeout);
+            ready.outgoing.opens_only = false;
+        }
+    }
+
+    fn set_metadata(&mut self, key: &str, value: &str) {
+        if let Stage::Ready(ready) = &mut self.stage {
+            Arc::make_mut(ready.outgoing.metadata.get_or_insert_default()).insert(key, value);
         }
     }
 }
+
+impl Source for Course {
+    fn poll_take(&mut self, cx: &mut Context<'_>, spare: Vec<u8>) -> Poll<Taken> {
+        self.poll(cx, Awaited::Items, spare).map(|reached| match reached {
+            Reached::Chunk(chunk) => Taken::Chunk(chunk),
+            Reached::Begun => Taken::End(Err(Error::internal("it was not asked for"))),
+            Reached::Outcome(Ok(end)) if end.as_slice() != [NIL] => {
+                Taken::End(Err(Error::internal(
+                    "the server answers with one value what this client takes for a stream: their traits differ",
+                )))
+            }
+            Reached::Outcome(outcome) => Taken::End(outcome.map(drop)),
+        })
+    }
+
+    fn set_timeout(&mut self, timeout: Duration) {
+        Self::set_timeout(self, timeout);
+    }
+
+    fn set_metadata(&mut self, key: &str, value: &str) {
+        Self::set_metadata(self, key, value);
+    }
+}
+
+/// What ends a stream.
+const NIL: u8 = 0xc0;
 
 fn outcome_of(outcome: &Result<Payload, Error>) -> Outcome {
     outcome.as_ref().err().map_or(Outcome::Ok, Outcome::from)
@@ -149,11 +279,20 @@ fn outcome_of(outcome: &Result<Payload, Error>) -> Outcome {
 
 impl Ready {
     /// Hands the call to its channel; `None` where there will be no answer.
-    fn submit(&mut self, shared: &Shared, cx: &mut Context<'_>) -> Result<Option<CallRef>, Error> {
+    fn submit(
+        &mut self,
+        channel: &Options,
+        cx: &mut Context<'_>,
+    ) -> Result<Option<CallRef>, Error> {
+        let shared: &Shared = channel.shared();
         if let Some(metadata) = &self.outgoing.metadata {
             metadata.check(shared.max_metadata_size)?;
         }
-        let timeout = self.timeout.min(MAX_TIMEOUT);
+        let Outgoing { streams, takes, opens_only, .. } = self.outgoing;
+        // A stream has no bound but what was asked for; one that is awaited must begin within the channel's.
+        let is_bounded = !(streams || takes) || opens_only;
+        let timeout = self.timeout.or(is_bounded.then_some(channel.timeout));
+        let timeout = timeout.map(|timeout| timeout.min(MAX_TIMEOUT));
         shared.submit(&mut self.outgoing, timeout, self.inherited, cx.waker().clone())
     }
 }
@@ -170,11 +309,9 @@ impl Drop for Course {
 impl<T, E> Call<T, E> {
     /// Sets how long the call may take, from its first poll on, whatever it waits for: for a connection, for its turn,
     /// for its answer. Replaces the channel's timeout (30 s by default). A call that a handler makes ends no later than the
-    /// handler's own deadline in any case.
+    /// handler's own deadline in any case. A call that sends a stream has no timeout unless this sets one.
     pub fn timeout(mut self, timeout: Duration) -> Self {
-        if let Stage::Ready(ready) = &mut self.course.stage {
-            ready.timeout = timeout;
-        }
+        self.course.set_timeout(timeout);
         self
     }
 
@@ -182,9 +319,7 @@ impl<T, E> Call<T, E> {
     ///
     /// Metadata above 8 KiB fails the call with `resource_exhausted`.
     pub fn metadata(mut self, key: &str, value: &str) -> Self {
-        if let Stage::Ready(ready) = &mut self.course.stage {
-            Arc::make_mut(ready.outgoing.metadata.get_or_insert_default()).insert(key, value);
-        }
+        self.course.set_metadata(key, value);
         self
     }
 }
@@ -193,7 +328,7 @@ impl<T: Value, E: Failure> Future for Call<T, E> {
     type Output = Result<T, E::Caller>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        Poll::Ready(match std::task::ready!(self.course.poll(cx)) {
+        Poll::Ready(match ready!(self.course.poll_outcome(cx)) {
             Ok(payload) => decode::<T>(payload).map_err(E::Caller::from),
             Err(error) => Err(E::from_error(error)),
         })
@@ -212,14 +347,84 @@ fn decode<T: Value>(payload: Payload) -> Result<T, Error> {
 
 impl<T, E> fmt::Debug for Call<T, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.course.stage {
-            Stage::Ready(ready) => f
-                .debug_struct("Call")
-                .field("method", &ready.outgoing.method)
-                .finish_non_exhaustive(),
-            Stage::Failed(_) | Stage::Submitted(_) | Stage::Done => {
-                f.debug_struct("Call").finish_non_exhaustive()
-            }
+        self.course.describe("Call", f)
+    }
+}
+
+impl Course {
+    fn describe(&self, name: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut description = f.debug_struct(name);
+        if let Stage::Ready(ready) = &self.stage {
+            description.field("method", &ready.outgoing.method);
+        }
+        description.finish_non_exhaustive()
+    }
+}
+
+/// One call of a remote method that is `async` and returns a stream: a future of the [`Streaming`].
+///
+/// It completes when the method has returned its stream, before the first item; a method that returns `Result<impl Stream, E>` may fail
+/// instead. It is sent when it is first polled, and borrows nothing.
+///
+/// The channel's timeout (30 s by default) bounds the wait for the stream, and not the stream. [`timeout`](Self::timeout) bounds the whole.
+///
+/// # Cancel safety
+///
+/// As for a [`Call`]. The stream that it gave goes on without it.
+#[must_use = "a call is sent when it is awaited"]
+pub struct StreamCall<T, E = Error, I = Error> {
+    course: Option<Box<Course>>,
+    items: PhantomData<Types<T, E, I>>,
+}
+
+/// What a call only speaks of, and does not hold.
+type Types<T, E, I> = fn() -> (T, E, I);
+
+impl<T, E, I> StreamCall<T, E, I> {
+    /// Sets how long the whole of the stream may take, from the first poll of the call on.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        if let Some(course) = &mut self.course {
+            course.set_timeout(timeout);
+        }
+        self
+    }
+
+    /// Sends a key and its text along, as [`Call::metadata`] does.
+    pub fn metadata(mut self, key: &str, value: &str) -> Self {
+        if let Some(course) = &mut self.course {
+            course.set_metadata(key, value);
+        }
+        self
+    }
+}
+
+impl<T, E: Failure, I> Future for StreamCall<T, E, I> {
+    type Output = Result<Streaming<T, I>, E::Caller>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let Some(course) = &mut self.course else {
+            let error = Error::internal("the call was polled after it had completed");
+            return Poll::Ready(Err(E::Caller::from(error)));
+        };
+        let reached = ready!(course.poll(cx, Awaited::Begin, Vec::new()));
+        let Some(mut course) = self.course.take() else {
+            return Poll::Pending;
+        };
+        match reached {
+            Reached::Outcome(Err(error)) => return Poll::Ready(Err(E::from_error(error))),
+            // A stream that ends before it began is empty.
+            Reached::Outcome(Ok(end)) => course.stage = Stage::Ended(end),
+            Reached::Begun | Reached::Chunk(_) => {}
+        }
+        Poll::Ready(Ok(Streaming::from_call(course)))
+    }
+}
+
+impl<T, E, I> fmt::Debug for StreamCall<T, E, I> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.course {
+            Some(course) => course.describe("StreamCall", f),
+            None => f.debug_struct("StreamCall").finish_non_exhaustive(),
         }
     }
 }

@@ -159,6 +159,9 @@ impl Channel {
             metadata,
             oneway: method.oneway,
             idempotent: method.idempotent,
+            streams: method.streams.is_some(),
+            takes: method.takes.is_some(),
+            opens_only: false,
         };
         Prepared::new(Arc::clone(&self.0), outgoing)
     }

@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use bytes::{Buf, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use rpc_core::{
     Error, Violation,
     buffer::{WriteBuffer, give_read_buffer, take_read_buffer},
@@ -40,15 +40,19 @@ const DEFERRALS: u32 = 32;
 pub(crate) struct Aside {
     pub(crate) woken: Vec<Waker>,
     dropped: Vec<(Outgoing, Waiter)>,
+    pub(crate) spent: Vec<Bytes>,
 }
 
 impl Aside {
     /// Wakes and drops it.
     pub(crate) fn settle(&mut self) {
-        for waker in self.woken.drain(..) {
+        // What one that panics leaves is woken when the task is dropped.
+        self.woken.reverse();
+        while let Some(waker) = self.woken.pop() {
             waker.wake();
         }
         self.dropped.clear();
+        self.spent.clear();
     }
 }
 
@@ -225,11 +229,12 @@ impl Connected {
             self.deferrals -= 1;
             self.defer(cx, &mut state);
         }
-        state.transmit(now, &mut aside.woken);
-        if let Err(violation) = &received {
-            state.machine.violated(self.id, violation);
+        match &received {
+            Ok(()) => state.transmit(now, &mut aside.woken),
+            Err(violation) => state.machine.violated(self.id, violation),
         }
         let is_finished = state.machine.is_finished(self.id);
+        aside.spent.append(&mut state.machine.take_spent());
         drop(state);
         drop(retired);
         aside.settle();
@@ -260,6 +265,23 @@ impl Connected {
                 Event::None => {}
                 Event::Answered(waiter, outcome) => aside.woken.extend(waiter.settle(outcome)),
                 Event::Gone(outgoing, waiter) => aside.dropped.push((outgoing, waiter)),
+                Event::Item { waiter, item, cost } => {
+                    let (woken, body) = waiter.push(item, cost);
+                    aside.woken.extend(woken);
+                    if let Some(body) = body {
+                        self.codec.recycle(body);
+                    }
+                }
+                Event::LostItems { waiter, count, cost } => {
+                    aside.woken.extend(waiter.push_lost(count, cost));
+                }
+                Event::Begun(waiter) => aside.woken.extend(waiter.begin()),
+                Event::Stopped(waiter) => aside.woken.extend(waiter.stop()),
+                Event::Writable(waiter) => aside.woken.extend(waiter.notify()),
+                Event::Room => {
+                    let woken = &mut aside.woken;
+                    state.machine.unblock(self.id, |waiter| woken.extend(waiter.notify()));
+                }
                 Event::GoAway(reason) => self.farewell = reason,
             }
             if let Frame::Whole(body) = frame {
@@ -299,12 +321,16 @@ impl Connected {
         if state.machine.has_queued() {
             state.transmit(Instant::now().into_std(), &mut aside.woken);
         }
-        let has_output = state.machine.output(self.id).has_remaining();
+        let has_output =
+            state.machine.output(self.id).has_remaining() || state.machine.next_part(self.id);
+        aside.spent.append(&mut state.machine.take_spent());
+        let woken = &mut aside.woken;
         if self.is_retired {
             // Nobody else writes here, and nobody comes back with more.
             if has_output {
                 state.machine.output(self.id).move_to(&mut self.output);
             }
+            state.machine.unblock(self.id, |waiter| woken.extend(waiter.notify()));
             return has_output;
         }
         if has_output && state.submitted > 0 && state.submitted * 2 < state.batch {
@@ -335,6 +361,8 @@ impl Connected {
             }
             state.link = Link::Idle(writer);
         }
+        // What was taken, or given up by a call, is room for the items of others.
+        state.machine.unblock(self.id, |waiter| woken.extend(waiter.notify()));
         is_taken
     }
 

@@ -26,7 +26,7 @@ use bytes::Buf;
 use futures_util::future::join_all;
 use rpc_core::{
     Address, Error,
-    connection::client::{Config, Late, LinkId, Outlook, Overdue},
+    connection::client::{Config, Late, LinkId, Outlook, Overdue, Phase},
 };
 use tokio::time::Instant;
 
@@ -131,6 +131,12 @@ impl Driver {
     fn poll_attempt(&mut self, cx: &mut Context<'_>) -> bool {
         if self.attempt.is_none() {
             let mut state = self.shared.lock();
+            if let Some(id) = state.machine.surplus() {
+                drop(state);
+                let error = "the connection was given up for another: nobody waits for its calls";
+                self.lost(self.index(id), &Ended::from(Error::unavailable(error)));
+                return true;
+            }
             if !state.machine.wants_connection() {
                 return false;
             }
@@ -183,16 +189,21 @@ impl Driver {
         let woken = &mut self.aside.woken;
         let mut state = self.shared.lock();
         let was_active = state.machine.active() == Some(id);
+        let is_orderly = state.machine.is_finished(id);
         let written = connected.written(&mut state);
         let remains =
             state.machine.lost(id, &ended.error, written, ended.outlook, now, |waiter, error| {
                 woken.extend(waiter.settle(Err(error)));
             });
         let link = was_active.then(|| std::mem::replace(&mut state.link, Link::Down));
+        // That a connection which went away is closed behind its last answer is no failure, where another one serves.
+        let is_no_failure = is_orderly && !was_active && state.machine.phase() == Phase::Ready;
         drop(state);
         drop((remains, link, connected));
         self.aside.settle();
-        self.note_failure(&ended.error);
+        if !is_no_failure {
+            self.note_failure(&ended.error);
+        }
     }
 
     fn note_failure(&mut self, error: &Error) {
@@ -217,6 +228,7 @@ impl Driver {
             // An answer on one may have let a call go out on another.
             for connected in &mut self.connections {
                 connected.poll_flush(cx, &self.shared, &mut self.aside);
+                connected.linger_if_broken(LINGER);
             }
             self.aside.settle();
         }
@@ -257,9 +269,12 @@ impl Driver {
     fn expire(&mut self, now: Instant) {
         loop {
             let woken = &mut self.aside.woken;
-            let overdue = self.shared.lock().machine.expire(now.into_std(), |waiter, error| {
+            let mut state = self.shared.lock();
+            let overdue = state.machine.expire(now.into_std(), |waiter, error| {
                 woken.extend(waiter.settle(Err(error)));
             });
+            self.aside.spent.append(&mut state.machine.take_spent());
+            drop(state);
             self.aside.settle();
             match overdue {
                 None => break,
@@ -332,7 +347,8 @@ impl Driver {
             let id = connected.id();
             let mut state = self.shared.lock();
             // A socket that is closed with unread bytes, such as the server's hello, takes what was sent before with it.
-            let owes_nothing = state.machine.is_open(id) && state.machine.in_flight(id) == 0;
+            let owes_nothing = state.machine.owes_nothing(id);
+            state.machine.finish_parts(id);
             let rest = state.machine.output(id).take_unsent();
             let link = std::mem::replace(&mut state.link, Link::Down);
             drop(state);
@@ -371,7 +387,8 @@ impl Future for Driver {
             let mut has_changed = this.poll_attempt(cx);
             has_changed |= this.poll_connections(cx);
             has_changed |= this.poll_timer(cx);
-            if !has_changed {
+            // What was read may have asked for another connection.
+            if !has_changed && !this.shared.lock().machine.wants_connection() {
                 break;
             }
         }

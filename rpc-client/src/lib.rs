@@ -14,8 +14,9 @@ mod state;
 mod timer;
 mod trace;
 mod transport;
+mod upload;
 
 pub use builder::ChannelBuilder;
-pub use call::{Call, Prepared};
+pub use call::{Call, Prepared, StreamCall};
 pub use channel::Channel;
 pub use state::{ChannelState, StateWatch};

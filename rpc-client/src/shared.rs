@@ -9,6 +9,7 @@
 //! bytes that go first. A connection that goes away is written to by the task alone.
 
 use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{Mutex, MutexGuard, PoisonError},
     task::Waker,
     time::{Duration, Instant},
@@ -18,8 +19,10 @@ use bytes::Buf;
 use futures_util::task::AtomicWaker;
 use rpc_core::{
     Error,
-    connection::client::{CallRef, Channel, Outgoing, Transmitted},
-    payload::Payload,
+    connection::client::{CallRef, Channel, Outgoing, Room, Transmitted},
+    payload::{Body, Payload},
+    stream::{Chunk, Inbox},
+    value::Encoder,
 };
 use tokio::sync::watch;
 
@@ -30,6 +33,18 @@ use crate::{state::Status, transport::DirectWriter};
 pub(crate) struct Waiter {
     waker: Option<Waker>,
     outcome: Option<Result<Payload, Error>>,
+    /// Something else than the outcome has changed since the caller looked.
+    has_news: bool,
+    /// The server takes no more of what the call sends.
+    is_stopped: bool,
+    stream: Option<Box<Arrived>>,
+}
+
+/// What has arrived of the stream that is a call's answer.
+#[derive(Debug, Default)]
+struct Arrived {
+    has_begun: bool,
+    inbox: Inbox,
 }
 
 impl Waiter {
@@ -38,6 +53,75 @@ impl Waiter {
         self.outcome = Some(outcome);
         self.waker.take()
     }
+
+    /// The caller is to look again; who is to be woken, outside of the lock.
+    pub(crate) fn notify(&mut self) -> Option<Waker> {
+        self.has_news = true;
+        self.waker.take()
+    }
+
+    /// The server takes no more of what the call sends.
+    pub(crate) fn stop(&mut self) -> Option<Waker> {
+        self.is_stopped = true;
+        self.notify()
+    }
+
+    /// The stream has begun.
+    pub(crate) fn begin(&mut self) -> Option<Waker> {
+        self.stream.get_or_insert_default().has_begun = true;
+        self.notify()
+    }
+
+    /// An item has come. Besides who is to be woken, the frame comes back, if its buffer can be used again.
+    pub(crate) fn push(
+        &mut self,
+        item: Result<Payload, Error>,
+        cost: u64,
+    ) -> (Option<Waker>, Option<Body>) {
+        let inbox = &mut self.stream.get_or_insert_default().inbox;
+        let body = match item {
+            Ok(payload) => inbox.push(payload, cost),
+            Err(error) => {
+                inbox.push_failure(&error, cost);
+                None
+            }
+        };
+        (self.waker.take(), body)
+    }
+
+    /// So many items were dropped here.
+    pub(crate) fn push_lost(&mut self, count: u64, cost: u64) -> Option<Waker> {
+        self.stream.get_or_insert_default().inbox.push_lost(count, cost);
+        self.waker.take()
+    }
+}
+
+/// What a caller finds when it looks at its call.
+#[derive(Debug)]
+pub(crate) enum Found {
+    /// Nothing; it is woken when there is something.
+    Nothing,
+    /// That it may send again: look there first.
+    News,
+    /// That it is to send no more.
+    Stopped,
+    /// Items of its stream.
+    Chunk(Chunk),
+    /// That its stream has begun.
+    Begun,
+    /// The outcome.
+    Outcome(Result<Payload, Error>),
+}
+
+/// What a caller waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Awaited {
+    /// The outcome.
+    Outcome,
+    /// That its stream has begun, or the outcome.
+    Begin,
+    /// The next items, or the outcome.
+    Items,
 }
 
 /// Who may write to the connection that takes new calls.
@@ -118,7 +202,7 @@ impl Shared {
 
     /// Hands a call in, and sends it if it is its turn. The answer to it wakes `waker`.
     ///
-    /// The call ends `timeout` from now, or when the call that made it does.
+    /// `waker` is not kept for a one-way call that waits for its turn: [`poll`](Self::poll) it. The call ends `timeout` from now, if there is one, or when the call that made it does.
     ///
     /// # Errors
     ///
@@ -126,23 +210,26 @@ impl Shared {
     pub(crate) fn submit(
         &self,
         outgoing: &mut Outgoing,
-        timeout: Duration,
+        timeout: Option<Duration>,
         inherited: Option<Instant>,
         waker: Waker,
     ) -> Result<Option<CallRef>, Error> {
-        let waiter = Waiter { waker: Some(waker), outcome: None };
+        // A one-way call is mostly over at once: then nobody need be woken.
+        let waker = (!outgoing.oneway).then_some(waker);
+        let waiter = Waiter { waker, ..Waiter::default() };
         let now = tokio::time::Instant::now().into_std();
         let mut guard = self.lock();
         let state = &mut *guard;
-        let deadline = inherited.map_or(now + timeout, |inherited| inherited.min(now + timeout));
+        let own = timeout.map(|timeout| now + timeout);
+        let deadline = own.into_iter().chain(inherited).min();
         let submitted = if let Some(error) = &state.ended {
             Err((error.clone(), waiter))
-        } else if deadline <= now {
+        } else if deadline.is_some_and(|deadline| deadline <= now) {
             let error =
                 Error::deadline_exceeded("the deadline had passed before the call was sent");
             Err((error.not_started(true), waiter))
         } else {
-            state.machine.submit(outgoing, Some(deadline), waiter, now)
+            state.machine.submit(outgoing, deadline, waiter, now)
         };
         let call = match submitted {
             Ok(call) => call,
@@ -154,7 +241,7 @@ impl Shared {
         let mut woken = Vec::new();
         state.submitted += 1;
         state.transmit(now, &mut woken);
-        if state.write_directly() {
+        if state.write_directly(&mut woken) {
             // There is room again.
             state.transmit(now, &mut woken);
         }
@@ -167,55 +254,126 @@ impl Shared {
         if wakes_task {
             self.wake();
         }
-        for waker in woken {
-            waker.wake();
-        }
+        wake_all(woken);
         match settled {
             None => Ok(Some(call)),
             Some((outcome, _remains)) => outcome.map(|_| None),
         }
     }
 
-    /// The outcome of a call that was submitted; where there is none yet, it wakes `waker`.
-    pub(crate) fn poll(&self, call: CallRef, waker: &Waker) -> Option<Result<Payload, Error>> {
+    /// What there is of what a call that was submitted waits for; where there is nothing yet, it wakes `waker`.
+    pub(crate) fn poll(
+        &self,
+        call: CallRef,
+        awaited: Awaited,
+        waker: &Waker,
+        spare: Vec<u8>,
+    ) -> Found {
+        let mut spare = Some(spare).filter(|spare| spare.capacity() > 0);
         let mut replacement: Option<Waker> = None;
         loop {
             let mut guard = self.lock();
-            let waiter = guard.machine.waiter(call);
+            let state = &mut *guard;
+            let waiter = state.machine.waiter(call);
+            if waiter.has_news {
+                waiter.has_news = false;
+                return if waiter.is_stopped { Found::Stopped } else { Found::News };
+            }
+            if let Some(stream) = &mut waiter.stream {
+                let is_begun = stream.has_begun || !stream.inbox.is_empty();
+                match awaited {
+                    Awaited::Begin if is_begun => return Found::Begun,
+                    Awaited::Begin | Awaited::Outcome => {}
+                    Awaited::Items => {
+                        if let Some(spare) = spare.take() {
+                            stream.inbox.recycle(spare);
+                        }
+                        if let Some((chunk, cost)) = stream.inbox.take() {
+                            state.machine.took(call, cost);
+                            self.sent(guard);
+                            return Found::Chunk(chunk);
+                        }
+                        stream.inbox.shrink();
+                    }
+                }
+            }
             if let Some(outcome) = waiter.outcome.take() {
+                let stream = waiter.stream.take();
                 let remains = guard.machine.release(call);
                 drop(guard);
-                drop(remains);
-                return Some(outcome);
+                drop((remains, stream));
+                return Found::Outcome(outcome);
             }
             if waiter.waker.as_ref().is_some_and(|current| current.will_wake(waker)) {
-                return None;
+                return Found::Nothing;
             }
             if let Some(replacement) = replacement.take() {
                 let replaced = waiter.waker.replace(replacement);
                 drop(guard);
                 drop(replaced);
-                return None;
+                return Found::Nothing;
             }
             drop(guard);
             replacement = Some(waker.clone());
         }
     }
 
-    /// The caller of a call that was submitted lost interest.
-    pub(crate) fn cancel(&self, call: CallRef) {
-        let mut guard = self.lock();
-        let carrier = guard.machine.carrier(call);
-        let remains = guard.machine.cancel(call);
-        guard.write_directly();
-        // A connection that goes away is the task's alone.
-        let is_elsewhere = carrier.is_some() && carrier != guard.machine.active();
-        let wakes_task = guard.wakes_task() || is_elsewhere;
+    /// Writes an item of the stream that a call sends; [`flush`](Self::flush) sends it.
+    ///
+    /// # Errors
+    ///
+    /// Why it cannot be sent.
+    pub(crate) fn send_item(&self, call: CallRef, item: &mut Encoder) -> Result<Room, Error> {
+        self.lock().machine.send_item(call, item)
+    }
+
+    /// The stream that a call sends has ended; [`flush`](Self::flush) says so.
+    pub(crate) fn end_items(&self, call: CallRef) -> Room {
+        self.lock().machine.end_items(call, None)
+    }
+
+    /// Sends the items that were written, together.
+    pub(crate) fn flush(&self) {
+        self.sent(self.lock());
+    }
+
+    /// Something may have been written for a call that was sent.
+    fn sent(&self, mut guard: MutexGuard<'_, State>) {
+        let mut woken = Vec::new();
+        guard.write_directly(&mut woken);
+        let wakes_task = guard.wakes_task();
         drop(guard);
-        drop(remains);
         if wakes_task {
             self.wake();
         }
+        wake_all(woken);
+    }
+
+    /// The caller of a call that was submitted lost interest.
+    pub(crate) fn cancel(&self, call: CallRef) {
+        let mut guard = self.lock();
+        let remains = guard.machine.cancel(call);
+        let spent = guard.machine.take_spent();
+        self.sent(guard);
+        drop((remains, spent));
+    }
+}
+
+/// Wakes them all, also where one panics.
+fn wake_all(wakers: Vec<Waker>) {
+    struct Rest(std::vec::IntoIter<Waker>);
+
+    impl Drop for Rest {
+        fn drop(&mut self) {
+            for waker in self.0.by_ref() {
+                let _ = catch_unwind(AssertUnwindSafe(|| waker.wake()));
+            }
+        }
+    }
+
+    let mut rest = Rest(wakers.into_iter());
+    for waker in rest.0.by_ref() {
+        waker.wake();
     }
 }
 
@@ -225,6 +383,7 @@ impl State {
         while let Some(transmitted) = self.machine.transmit(now) {
             let waker = match transmitted {
                 Transmitted::Request => None,
+                Transmitted::Upload(waiter) => waiter.notify(),
                 Transmitted::Notification(waiter) => waiter.settle(Ok(Payload::nil())),
                 Transmitted::Refused(waiter, error) => waiter.settle(Err(error)),
             };
@@ -232,8 +391,9 @@ impl State {
         }
     }
 
-    /// Sends the output at once, for a caller that is alone: there is nobody to share a write with. Whether it tried.
-    fn write_directly(&mut self) -> bool {
+    /// Sends the output at once, for a caller that is alone: there is nobody to share a write with. Whether it tried; whose streams have room
+    /// then goes to `woken`, for the task may find nothing left to send.
+    fn write_directly(&mut self, woken: &mut Vec<Waker>) -> bool {
         let (Some(active), Link::Idle(Some(writer))) = (self.machine.active(), &self.link) else {
             return false;
         };
@@ -247,6 +407,7 @@ impl State {
         }
         // An error here is an error for the task too, which will say what it means.
         let _ = writer.try_write(output);
+        self.machine.unblock(active, |waiter| woken.extend(waiter.notify()));
         true
     }
 
@@ -256,7 +417,7 @@ impl State {
             return false;
         }
         let has_output = match (self.machine.active(), &self.link) {
-            (Some(active), Link::Idle(_)) => self.machine.output(active).has_remaining(),
+            (Some(active), Link::Idle(_)) => self.machine.has_output(active),
             _ => false,
         };
         let is_late = match (self.machine.next_deadline(), self.sleeping_until) {
@@ -264,7 +425,8 @@ impl State {
             (Some(_), None) => true,
             (None, _) => false,
         };
-        self.is_woken = has_output || is_late || self.machine.wants_connection();
+        let is_elsewhere = self.machine.has_retired_output();
+        self.is_woken = has_output || is_elsewhere || is_late || self.machine.wants_connection();
         self.is_woken
     }
 }

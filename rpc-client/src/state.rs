@@ -98,6 +98,8 @@ impl StateWatch {
     ///
     /// It may be dropped and asked for again at any time.
     pub async fn reached(&mut self, state: ChannelState) -> bool {
-        self.status.wait_for(|status| status.state == state).await.is_ok()
+        let is_over =
+            |status: &Status| status.state == state || status.state == ChannelState::Closed;
+        self.status.wait_for(is_over).await.is_ok_and(|status| status.state == state)
     }
 }

@@ -10,7 +10,11 @@ use std::{
 };
 
 use bytes::{Buf, BytesMut};
-use rpc_core::{Address, Error, buffer::WriteBuffer, limits::IO_BUFFER};
+use rpc_core::{
+    Address, Error,
+    buffer::WriteBuffer,
+    limits::{self, IO_BUFFER},
+};
 use socket2::{SockRef, TcpKeepalive};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -35,6 +39,9 @@ pub(crate) struct TcpOptions {
 impl TcpOptions {
     fn apply(self, stream: &TcpStream) -> io::Result<()> {
         stream.set_nodelay(self.nodelay)?;
+        // What the kernel holds unsent cannot be overtaken by what is small.
+        #[cfg(any(target_os = "android", target_os = "linux"))]
+        SockRef::from(stream).set_tcp_notsent_lowat(limits::UNSENT_IN_KERNEL)?;
         if let Some(idle) = self.keepalive {
             let keepalive = TcpKeepalive::new().with_time(idle).with_interval(idle);
             SockRef::from(stream).set_tcp_keepalive(&keepalive)?;

@@ -4,17 +4,23 @@
 //! A [`WriteBuffer`] implements [`Buf`], so that a driver hands all of it to one vectored write. Its owner bounds
 //! it: nothing more is appended above [`WRITE_HIGH_WATER`](crate::limits::WRITE_HIGH_WATER).
 
-use std::{cell::RefCell, collections::VecDeque, io::IoSlice};
+use std::{cell::RefCell, collections::VecDeque, io::IoSlice, thread::LocalKey};
 
 use bytes::{Buf, Bytes, BytesMut};
 
 use crate::{
-    limits::{IO_BUFFER, MAX_POOLED_IO_BUFFER, POOLED_BUFFERS, POOLED_IO_BUFFERS, SMALL_PAYLOAD},
+    limits::{
+        IO_BUFFER, LARGE_SEGMENT, MAX_POOLED_IO_BUFFER, POOLED_BUFFERS, POOLED_IO_BUFFERS,
+        SMALL_PAYLOAD,
+    },
     value::{Encoder, Piece},
 };
 
 /// An empty queue of segments with room for more is freed.
 const KEPT_SEGMENTS: usize = 64;
+
+/// What precedes a segment is copied up to so many bytes, so that its buffer can be used again: mostly it is the head of one message.
+const SMALL_RUN: usize = 256;
 
 /// Bytes on their way out.
 #[derive(Debug, Default)]
@@ -51,6 +57,38 @@ impl WriteBuffer {
                 Piece::Segment(bytes) => self.push(bytes.clone()),
             }
         }
+    }
+
+    /// Appends one frame: `head` writes what stands in front of `pieces`, which have so many bytes in all. Large pieces stay where they are; small
+    /// ones are copied, and go to `spent`, for dropping one may run foreign code.
+    pub(crate) fn segments(
+        &mut self,
+        head: impl FnOnce(&mut Vec<u8>),
+        size: usize,
+        pieces: impl IntoIterator<Item = Bytes>,
+        spent: &mut Vec<Bytes>,
+    ) {
+        let start = self.begin();
+        head(&mut self.tail);
+        let size = self.tail.len() - start - 4 + size;
+        self.set_length(start, size);
+        for piece in pieces {
+            if piece.len() < LARGE_SEGMENT {
+                self.begin_tail();
+                self.tail.extend_from_slice(&piece);
+                spent.push(piece);
+            } else {
+                self.push(piece);
+            }
+        }
+    }
+
+    /// Appends frames as they are: pieces, which stay where they are, and `tail` behind them.
+    pub(crate) fn frames(&mut self, pieces: impl IntoIterator<Item = Bytes>, tail: &[u8]) {
+        for piece in pieces {
+            self.push(piece);
+        }
+        self.raw(tail);
     }
 
     /// Appends one frame that `message` writes whole.
@@ -117,14 +155,18 @@ impl WriteBuffer {
     fn push(&mut self, segment: Bytes) {
         let tail = std::mem::take(&mut self.tail);
         let sent = std::mem::take(&mut self.sent);
-        if tail.len() > sent {
+        let left = tail.len() - sent;
+        if left > SMALL_RUN {
             let mut tail = Bytes::from(tail);
             tail.advance(sent);
-            self.queued += tail.len();
             self.queue.push_back(tail);
         } else {
+            if left > 0 {
+                self.queue.push_back(Bytes::copy_from_slice(&tail[sent..]));
+            }
             give_io_buffer(tail);
         }
+        self.queued += left;
         self.queued += segment.len();
         self.queue.push_back(segment);
     }
@@ -193,9 +235,27 @@ thread_local! {
     static READ_BUFFERS: RefCell<Vec<BytesMut>> = const { RefCell::new(Vec::new()) };
 }
 
+/// A thread's buffers of one kind.
+type Pool<B> = LocalKey<RefCell<Vec<B>>>;
+
+/// A buffer out of a pool. A thread that ends has none: a call may be dropped by one of its other destructors.
+fn pooled<B>(from: &'static Pool<B>) -> Option<B> {
+    from.try_with(|pool| pool.borrow_mut().pop()).ok().flatten()
+}
+
+fn pool<B>(to: &'static Pool<B>, buffer: B, most: usize) {
+    // Where the thread ends, the buffer is dropped.
+    let _ = to.try_with(|pool| {
+        let mut pool = pool.borrow_mut();
+        if pool.len() < most {
+            pool.push(buffer);
+        }
+    });
+}
+
 /// A buffer for the arguments of one call, out of this thread's pool.
 pub fn take_buffer() -> Vec<u8> {
-    BUFFERS.with_borrow_mut(Vec::pop).unwrap_or_default()
+    pooled(&BUFFERS).unwrap_or_default()
 }
 
 /// Gives a call's buffer back, cleared; the pool keeps up to 64 of up to 4 KiB.
@@ -204,15 +264,11 @@ pub fn give_buffer(mut buffer: Vec<u8>) {
         return;
     }
     buffer.clear();
-    BUFFERS.with_borrow_mut(|pool| {
-        if pool.len() < POOLED_BUFFERS {
-            pool.push(buffer);
-        }
-    });
+    pool(&BUFFERS, buffer, POOLED_BUFFERS);
 }
 
 fn take_io_buffer() -> Vec<u8> {
-    WRITE_BUFFERS.with_borrow_mut(Vec::pop).unwrap_or_else(|| Vec::with_capacity(IO_BUFFER))
+    pooled(&WRITE_BUFFERS).unwrap_or_else(|| Vec::with_capacity(IO_BUFFER))
 }
 
 fn give_io_buffer(mut buffer: Vec<u8>) {
@@ -220,16 +276,12 @@ fn give_io_buffer(mut buffer: Vec<u8>) {
         return;
     }
     buffer.clear();
-    WRITE_BUFFERS.with_borrow_mut(|pool| {
-        if pool.len() < POOLED_IO_BUFFERS {
-            pool.push(buffer);
-        }
-    });
+    pool(&WRITE_BUFFERS, buffer, POOLED_IO_BUFFERS);
 }
 
 /// A buffer to read into, out of this thread's pool.
 pub fn take_read_buffer() -> BytesMut {
-    READ_BUFFERS.with_borrow_mut(Vec::pop).unwrap_or_else(|| BytesMut::with_capacity(IO_BUFFER))
+    pooled(&READ_BUFFERS).unwrap_or_else(|| BytesMut::with_capacity(IO_BUFFER))
 }
 
 /// Gives an empty read buffer back.
@@ -239,11 +291,7 @@ pub fn give_read_buffer(mut buffer: BytesMut) {
     if !buffer.try_reclaim(IO_BUFFER) || buffer.capacity() > MAX_POOLED_IO_BUFFER {
         return;
     }
-    READ_BUFFERS.with_borrow_mut(|pool| {
-        if pool.len() < POOLED_IO_BUFFERS {
-            pool.push(buffer);
-        }
-    });
+    pool(&READ_BUFFERS, buffer, POOLED_IO_BUFFERS);
 }
 #[cfg(test)]
 mod tests;

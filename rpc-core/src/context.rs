@@ -36,6 +36,30 @@ impl fmt::Display for Peer {
     }
 }
 
+/// What all calls of a connection have in common.
+#[derive(Debug)]
+pub struct Surroundings {
+    peer: Peer,
+    draining: OnceLock<CancellationToken>,
+}
+
+impl Surroundings {
+    /// Those of a connection with this peer.
+    pub fn new(peer: Peer) -> Self {
+        Self { peer, draining: OnceLock::new() }
+    }
+
+    /// Who is at the other end.
+    pub fn peer(&self) -> &Peer {
+        &self.peer
+    }
+
+    /// Tells the handlers that their connection takes no further calls.
+    pub fn drain(&self) {
+        self.draining.get_or_init(CancellationToken::new).cancel();
+    }
+}
+
 /// One call, as its handler sees it.
 ///
 /// A method asks for it with a parameter `ctx: &rpc::Context`, which is neither on the wire nor in the client.
@@ -45,26 +69,26 @@ pub struct Context {
     pub(crate) metadata: Option<Span>,
     pub(crate) deadline: Option<Instant>,
     pub(crate) attempt: u32,
-    peer: Arc<Peer>,
+    surroundings: Arc<Surroundings>,
     cancellation: OnceLock<CancellationToken>,
 }
 
 impl Context {
-    pub(crate) fn new(peer: Arc<Peer>) -> Self {
+    pub(crate) fn new(surroundings: Arc<Surroundings>) -> Self {
         Self {
             payload: Payload::default(),
             method: 0..0,
             metadata: None,
             deadline: None,
             attempt: 1,
-            peer,
+            surroundings,
             cancellation: OnceLock::new(),
         }
     }
 
     /// Who called.
     pub fn peer(&self) -> &Peer {
-        &self.peer
+        &self.surroundings.peer
     }
 
     /// The method as the caller named it, such as `Calc.add`.
@@ -110,6 +134,19 @@ impl Context {
         self.token().clone().cancelled_owned()
     }
 
+    /// Completes when the connection of the call takes no further calls: its server ends in order, or the connection is old or idle.
+    ///
+    /// The call itself may go on, as long as the server's `drain_timeout` lets it. For streams that have no end of their own:
+    /// `feed.take_until(ctx.draining())` ends one with what was sent, and its client sees a clean end. The future owns what it needs.
+    ///
+    /// # Cancel safety
+    ///
+    /// It may be dropped and asked for again at any time.
+    pub fn draining(&self) -> impl Future<Output = ()> + Send + Sync + use<> {
+        let draining = self.surroundings.draining.get_or_init(CancellationToken::new);
+        draining.clone().cancelled_owned()
+    }
+
     /// The token behind [`cancelled`](Self::cancelled), for the runtime, which cancels it.
     #[doc(hidden)]
     pub fn token(&self) -> &CancellationToken {
@@ -134,7 +171,7 @@ impl fmt::Debug for Context {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Context")
             .field("method", &self.method())
-            .field("peer", &self.peer)
+            .field("peer", self.peer())
             .field("metadata", &self.metadata())
             .field("deadline", &self.deadline)
             .field("attempt", &self.attempt)

@@ -32,10 +32,16 @@ pub struct Method {
     pub docs: &'static str,
     /// The arguments that are on the wire, in order.
     pub arguments: &'static [Argument],
-    /// The type of the result, as the trait writes it.
+    /// The stream that the caller sends: its name, and the type of its items.
+    pub takes: Option<Argument>,
+    /// The type of the result, or of each item of the stream that is the result, as the trait writes it.
     pub result: &'static str,
     /// The type of the error, as the trait writes it, where the method returns a `Result`.
     pub error: Option<&'static str>,
+    /// Whether the result is a stream, and how it treats a caller that takes its items slowly.
+    pub streams: Option<Pace>,
+    /// The type of the error that an item may be, as the trait writes it, where the items are `Result`s.
+    pub item_error: Option<&'static str>,
     /// Whether the caller gets no answer.
     pub oneway: bool,
     /// Whether the call may be repeated when it is not known whether it ran.
@@ -51,8 +57,11 @@ impl Method {
             name,
             docs,
             arguments: &[],
+            takes: None,
             result: "()",
             error: None,
+            streams: None,
+            item_error: None,
             oneway: false,
             idempotent: false,
             run: Run::Inline,
@@ -71,6 +80,21 @@ impl Method {
     pub const fn returns(mut self, result: &'static str, error: Option<&'static str>) -> Self {
         self.result = result;
         self.error = error;
+        self
+    }
+
+    /// Sets that the caller sends a stream.
+    #[must_use]
+    pub const fn takes(mut self, stream: Argument) -> Self {
+        self.takes = Some(stream);
+        self
+    }
+
+    /// Sets that the result is a stream, and the type of the error that an item may be.
+    #[must_use]
+    pub const fn streams(mut self, pace: Pace, item_error: Option<&'static str>) -> Self {
+        self.streams = Some(pace);
+        self.item_error = item_error;
         self
     }
 
@@ -120,6 +144,17 @@ impl Argument {
         self.optional = true;
         self
     }
+}
+
+/// What a stream does when its items are taken more slowly than they come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Pace {
+    /// It waits: nothing is lost.
+    #[default]
+    Waits,
+    /// It goes on, and drops all but the newest so many items that were not sent. The caller learns how many were dropped.
+    DropsOldest(u32),
 }
 
 /// Where the handler of a method runs.

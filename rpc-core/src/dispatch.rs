@@ -16,21 +16,24 @@
 //! in the [`Answer`], with its buffers, to be used for the next call of the slot.
 
 use std::{
+    collections::VecDeque,
     future::poll_fn,
-    pin::Pin,
+    pin::{Pin, pin},
     sync::Arc,
-    task::{Context as TaskContext, Poll},
+    task::{Context as TaskContext, Poll, ready},
     time::Instant,
 };
 
-use futures_core::future::BoxFuture;
+use futures_core::{Stream, future::BoxFuture};
 
 use crate::{
     Context, Error, Failure,
     arguments::Arguments,
-    context::Peer,
+    buffer::{give_buffer, take_buffer},
+    context::Surroundings,
     description::Service,
     payload::{Body, Payload, Span},
+    stream::{Outgo, Outlet, Run, ServerInbox, Streaming, Way},
     value::{Encoder, Structs, Value},
 };
 
@@ -134,6 +137,10 @@ struct Record {
     method: u32,
     output: Encoder,
     error: Option<Error>,
+    /// The way out of the items, where the method streams.
+    outlet: Option<Arc<Outlet>>,
+    /// The items that come in, where the method takes a stream and has not taken it yet.
+    inbox: Option<Arc<ServerInbox>>,
 }
 
 /// A call that arrived, on its way to its method.
@@ -173,19 +180,21 @@ impl Incoming {
 pub struct Blank(Box<Record>);
 
 impl Blank {
-    /// A record for calls from `peer`.
-    pub fn new(peer: Arc<Peer>) -> Self {
+    /// A record for calls of the connection with these `surroundings`.
+    pub fn new(surroundings: Arc<Surroundings>) -> Self {
         Self(Box::new(Record {
-            context: Context::new(peer),
+            context: Context::new(surroundings),
             method: 0,
             output: Encoder::default(),
             error: None,
+            outlet: None,
+            inbox: None,
         }))
     }
 
     /// Makes it the request that `incoming` is, for the method with this index.
     pub fn fill(mut self, incoming: Incoming, method: u32) -> Request {
-        let Record { context, method: index, output, error } = &mut *self.0;
+        let Record { context, method: index, output, error, .. } = &mut *self.0;
         context.payload = incoming.payload;
         context.method = incoming.method;
         context.metadata = incoming.metadata;
@@ -211,6 +220,102 @@ impl Request {
     /// The method's index in the service's description.
     pub fn method(&self) -> u32 {
         self.0.method
+    }
+
+    /// The same call, whose items go out through `outlet` and come in through `inbox`.
+    #[must_use]
+    pub fn with_streams(
+        mut self,
+        outlet: Option<Arc<Outlet>>,
+        inbox: Option<Arc<ServerInbox>>,
+    ) -> Self {
+        self.0.outlet = outlet;
+        self.0.inbox = inbox;
+        self
+    }
+
+    /// The stream that the caller sends. Taken once, by the parameter that is it.
+    ///
+    /// # Errors
+    ///
+    /// `internal` where the method's description says that it takes none.
+    pub fn streaming<T, E>(&mut self) -> Result<Streaming<T, E>, Error> {
+        let inbox = self.0.inbox.take();
+        inbox.map(Streaming::from_client).ok_or_else(|| undescribed("takes"))
+    }
+
+    /// Tells the caller that the method has returned its stream.
+    pub fn begin(&self) {
+        if let Some(outlet) = &self.0.outlet {
+            Outgo::new(outlet, &mut Encoder::default()).begin();
+        }
+    }
+
+    /// Sends the items of a stream, each as `encode` appends it, and completes behind the last; the call is to be
+    /// [`done`](Self::done) then. An item that `encode` fails for is that error.
+    ///
+    /// # Errors
+    ///
+    /// `internal` where the method's description says that it does not stream.
+    pub async fn stream<S: Stream>(
+        &self,
+        stream: S,
+        mut encode: impl FnMut(S::Item, &mut Encoder) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let outlet = self.0.outlet.as_ref().ok_or_else(|| undescribed("streams"))?;
+        let mut stream = pin!(stream);
+        let mut run = Run::new(outlet, Encoder::with_buffer(take_buffer(), self.structs()));
+        poll_fn(|cx| run.poll(cx, |cx| stream.as_mut().poll_next(cx), &mut encode)).await;
+        give_buffer(run.into_buffer());
+        Ok(())
+    }
+
+    /// The same for a producer that must not wait: while there is no room it is asked for more all the same, and of what it gives then all but the
+    /// newest `capacity` items are dropped. The caller learns how many were.
+    ///
+    /// # Errors
+    ///
+    /// As for [`stream`](Self::stream).
+    pub async fn stream_newest<S: Stream>(
+        &self,
+        stream: S,
+        capacity: usize,
+        mut encode: impl FnMut(S::Item, &mut Encoder) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let outlet = self.0.outlet.as_ref().ok_or_else(|| undescribed("streams"))?;
+        let mut stream = pin!(stream);
+        let mut encoder = Encoder::with_buffer(take_buffer(), self.structs());
+        let mut outgo = Outgo::new(outlet, &mut encoder);
+        let mut unsent = VecDeque::new();
+        let (mut lost, mut has_ended) = (0, false);
+        poll_fn(|cx| {
+            for _ in 0..ASKED_AT_ONCE {
+                match outgo.poll_way(cx) {
+                    Way::Taken => return Poll::Pending,
+                    Way::Free if !unsent.is_empty() => {}
+                    Way::Free if has_ended => return Poll::Ready(()),
+                    Way::Held if has_ended => return Poll::Pending,
+                    Way::Free | Way::Held => match ready!(stream.as_mut().poll_next(cx)) {
+                        Some(item) => unsent.push_back(item),
+                        None => has_ended = true,
+                    },
+                }
+                if outgo.poll_way(cx) == Way::Free {
+                    if let Some(item) = unsent.pop_front() {
+                        let before = std::mem::take(&mut lost);
+                        outgo.put(before, |encoder| encode(item, encoder));
+                    }
+                } else if unsent.len() > capacity.max(1) {
+                    unsent.pop_front();
+                    lost += 1;
+                }
+            }
+            cx.waker().wake_by_ref();
+            Poll::Pending
+        })
+        .await;
+        give_buffer(encoder.take_buffer());
+        Ok(())
     }
 
     /// The arguments.
@@ -276,6 +381,13 @@ impl std::fmt::Debug for Request {
     }
 }
 
+/// A producer that must not wait is asked for so many items, and then others get their turn.
+const ASKED_AT_ONCE: usize = 128;
+
+fn undescribed(does: &str) -> Error {
+    Error::internal(format!("the description of the method does not say that it {does} a stream"))
+}
+
 /// What a call ended with.
 pub struct Answer(Box<Record>);
 
@@ -288,9 +400,15 @@ impl Answer {
         }
     }
 
-    /// Takes it apart: the record, for the next call, and the frame, for the next read.
+    /// Takes it apart: the record, for the next call, and the frame, for the next read. What it answered with is dropped.
     pub fn recycle(mut self) -> (Blank, Body) {
         self.0.context.finish();
+        // What was sent is not kept for the slot's next call, which may never come.
+        let structs = self.0.output.structs();
+        self.0.output.reset(structs);
+        self.0.error = None;
+        self.0.outlet = None;
+        self.0.inbox = None;
         let payload = std::mem::take(&mut self.0.context.payload);
         (Blank(self.0), payload.into_body())
     }

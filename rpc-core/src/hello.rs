@@ -12,9 +12,11 @@ use crate::{
 mod key {
     pub(super) const MAX_CALLS: u64 = 0;
     pub(super) const MAX_MESSAGE_SIZE: u64 = 1;
+    pub(super) const STREAM_WINDOW: u64 = 2;
     pub(super) const STRUCTS: u64 = 3;
     pub(super) const DEFAULT_TIMEOUT: u64 = 4;
     pub(super) const PING_INTERVAL: u64 = 5;
+    pub(super) const CONNECTION_WINDOW: u64 = 6;
 }
 
 /// What one side announces.
@@ -24,6 +26,10 @@ pub struct Hello {
     pub max_calls: u32,
     /// Bytes of the largest message that it accepts.
     pub max_message_size: usize,
+    /// Bytes of a stream's items that it has room for.
+    pub stream_window: usize,
+    /// The same over all streams of the connection.
+    pub connection_window: usize,
     /// How it wants structs to be written.
     pub structs: Structs,
     /// The timeout of its calls that carry none.
@@ -37,6 +43,8 @@ impl Default for Hello {
         Self {
             max_calls: 0,
             max_message_size: ASSUMED_MESSAGE_SIZE,
+            stream_window: 0,
+            connection_window: 0,
             structs: Structs::Named,
             default_timeout: None,
             ping_interval: PING_INTERVAL,
@@ -55,6 +63,7 @@ impl Hello {
                 self.max_message_size as u64,
                 self.max_message_size != absent.max_message_size,
             ),
+            (key::STREAM_WINDOW, self.stream_window as u64, self.stream_window != 0),
             (
                 key::STRUCTS,
                 u64::from(self.structs == Structs::Compact),
@@ -70,6 +79,7 @@ impl Hello {
                 micros(self.ping_interval),
                 self.ping_interval != absent.ping_interval,
             ),
+            (key::CONNECTION_WINDOW, self.connection_window as u64, self.connection_window != 0),
         ];
         let present = entries.iter().filter(|(.., present)| *present);
         msgpack::write_map_len(out, u32::try_from(present.clone().count()).unwrap_or(0));
@@ -91,6 +101,8 @@ impl Hello {
                     let size = usize::try_from(reader.unsigned()?).unwrap_or(usize::MAX);
                     hello.max_message_size = size.clamp(ASSUMED_MESSAGE_SIZE, MAX_FRAME_SIZE);
                 }
+                key::STREAM_WINDOW => hello.stream_window = window(reader)?,
+                key::CONNECTION_WINDOW => hello.connection_window = window(reader)?,
                 key::STRUCTS => {
                     hello.structs =
                         if reader.unsigned()? == 1 { Structs::Compact } else { Structs::Named };
@@ -107,6 +119,10 @@ impl Hello {
         }
         Ok(hello)
     }
+}
+
+fn window(reader: &mut Reader<'_>) -> Result<usize, Malformed> {
+    Ok(usize::try_from(reader.unsigned()?).unwrap_or(usize::MAX))
 }
 
 #[cfg(test)]

@@ -88,6 +88,9 @@ pub const RECONNECT_BACKOFF: Backoff =
 pub const RETRY_BACKOFF: Backoff =
     Backoff::preset(Duration::from_millis(10), 2.0, Duration::from_secs(1));
 
+/// The longest that a server can keep a channel from connecting again: 60 s. What it asks for beyond that is not obeyed.
+pub const LONGEST_PUSH_BACK: Duration = Duration::from_secs(60);
+
 /// How often a call may be sent in all, where it may be repeated: 4 times. Setter: `max_attempts`.
 pub const MAX_ATTEMPTS: u32 = 4;
 
@@ -160,3 +163,42 @@ pub const PING_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Pings, pongs and ignored messages that are taken at once, beyond one every [`PING_INTERVAL`]: 64 (PROTOCOL 8.3).
 pub const FREE_FRAMES: u32 = 64;
+
+/// The bytes of a stream's items that may be under way or untaken: 256 KiB (PROTOCOL 10.5). Setter: `stream_window`, on both builders.
+///
+/// What one consumer that stops costs its receiver, and what a stream can move within a round trip: on a link of 50 ms, 5 MiB a second.
+pub const STREAM_WINDOW: usize = 256 << 10;
+
+/// The same over all streams of a connection: 16 MiB, 64 of them full. Setter: `connection_window`, on both builders.
+pub const CONNECTION_WINDOW: usize = 16 << 20;
+
+/// The most that either window can be raised to: 1 GiB.
+pub const LARGEST_WINDOW: usize = 1 << 30;
+
+/// A message above this size travels in parts of this size, with their heads, between which others find their place: 128 KiB (PROTOCOL 2.7).
+pub const FRAGMENT: usize = 128 << 10;
+
+/// Bytes of parts that an end sends ahead of what its peer has read: 2 MiB (PROTOCOL 2.9). Setter: `parts_ahead`, on both builders.
+///
+/// They wait in the peer's kernel in front of what is small: 2 ms at 1 GB/s. On a link of 50 ms they let a large message move 40 MB a second.
+pub const PARTS_AHEAD: usize = 2 << 20;
+
+/// So many bytes of parts are read, and the peer is told: 256 KiB, or what it has left to be told of.
+pub const PARTS_TOLD: usize = 256 << 10;
+
+/// Bytes that the kernel holds unsent for a TCP connection before it takes no more: 256 KiB.
+///
+/// What it holds can no longer be overtaken. Two parts keep it busy.
+pub const UNSENT_IN_KERNEL: u32 = 256 << 10;
+
+/// Bytes of a stream's items that are there at once and go out in one message: 4 KiB, and at most a quarter of a window.
+pub const ITEM_RUN: usize = 4 << 10;
+
+/// Items of a stream in one message: 1,024.
+pub const MAX_ITEM_RUN: u32 = 1024;
+
+/// Items of a stream up to this size are copied together into blocks, larger ones stay slices of what was read: 16 KiB.
+pub const SMALL_ITEM: usize = 16 << 10;
+
+/// The size of such a block: 4 KiB, as much as [`POOLED_BUFFERS`] keep, or that of an item that is larger.
+pub const ITEM_BLOCK: usize = SMALL_PAYLOAD;

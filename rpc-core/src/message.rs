@@ -1,15 +1,16 @@
 //! Messages: what stands in front of a payload, read and written (PROTOCOL 3).
 //!
 //! [`Message::parse`] reads up to the payload and no further: routing an answer costs the same whatever its size.
-//! It owns nothing; spans say where things lie in the frame. The writers append to a frame that a
-//! [`WriteBuffer`](crate::buffer::WriteBuffer) has begun.
+//! It owns nothing; spans say where things lie in the frame. The writers are in `message/write.rs`.
 
+mod write;
+
+pub(crate) use self::write::*;
 use crate::{
     Code, Error,
     hello::Hello,
-    limits::MAX_ERROR_MESSAGE,
-    metadata::{self, Extras, MetadataRef, from_micros, micros},
-    msgpack::{self, Malformed, Reader},
+    metadata::from_micros,
+    msgpack::{Malformed, Reader},
     payload::Span,
     violation::Violation,
 };
@@ -23,14 +24,21 @@ pub(crate) mod kind {
     pub(crate) const NOTIFICATION_WITH_METADATA: u8 = 4;
     pub(crate) const RESPONSE_WITH_METADATA: u8 = 5;
     pub(crate) const CANCEL: u8 = 6;
+    pub(crate) const ITEM: u8 = 7;
+    pub(crate) const END: u8 = 8;
+    pub(crate) const CREDIT: u8 = 9;
+    pub(crate) const PART: u8 = 10;
     pub(crate) const PING: u8 = 11;
     pub(crate) const PONG: u8 = 12;
     pub(crate) const GO_AWAY: u8 = 13;
     pub(crate) const HELLO: u8 = 14;
+    pub(crate) const BEGIN: u8 = 15;
+    pub(crate) const LOST: u8 = 16;
+    pub(crate) const RECEIVED: u8 = 17;
     /// From here on an unknown type is ignored (PROTOCOL 3.4).
     pub(crate) const FIRST_IGNORABLE: u64 = 64;
     /// From here on there are no types (PROTOCOL 3.1).
-    pub(crate) const END: u64 = 128;
+    pub(crate) const PAST_LAST: u64 = 128;
 }
 
 const FLAG_NOT_STARTED: u64 = 1;
@@ -43,8 +51,29 @@ pub(crate) enum Message {
     Call { id: Option<u32>, method: Span, metadata: Option<Span>, payload: u32 },
     /// A response.
     Response { id: u32, error: Option<Span>, payload: u32 },
+    /// Anything else.
+    Control(Control),
+}
+
+/// A message that is neither a call nor a response.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Control {
     /// A cancel.
     Cancel { id: u32 },
+    /// Items of a stream, one behind the other; or an error in the place of one.
+    Item { id: u32, error: Option<Span>, payload: u32 },
+    /// The end of a client's stream.
+    End { id: u32, error: Option<Span> },
+    /// Room for so many bytes more: of a stream's items or, without an id, of the items of all streams.
+    Credit { id: Option<u32>, bytes: u64 },
+    /// A part of a message.
+    Part { state: PartState, bytes: Span },
+    /// So many bytes of parts have been received in all.
+    Received { bytes: u64 },
+    /// A stream has begun.
+    Begin { id: u32 },
+    /// So many items of a stream were dropped here.
+    Lost { id: u32, count: u64 },
     /// A ping.
     Ping { token: u64 },
     /// A pong.
@@ -55,6 +84,17 @@ pub(crate) enum Message {
     Hello(Hello),
     /// A type that may be ignored.
     Ignored,
+}
+
+/// What follows a part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PartState {
+    /// Nothing: the message is complete.
+    Last,
+    /// Further parts.
+    More,
+    /// Nothing: the message will not be completed, and is to be forgotten.
+    Abandoned,
 }
 
 impl Message {
@@ -91,9 +131,76 @@ impl Message {
                 }
                 Self::Response { id, error, payload: position(&reader) }
             }
+            _ => Self::Control(Control::parse(kind, elements, &mut reader)?),
+        };
+        Ok(message)
+    }
+}
+
+impl Control {
+    /// Reads the rest of it; apart, so that calls and responses are read without a detour.
+    #[inline(never)]
+    fn parse(kind: u64, elements: u32, reader: &mut Reader<'_>) -> Result<Self, Violation> {
+        let expect = |wanted: u32| {
+            if elements == wanted {
+                Ok(())
+            } else {
+                Err(Violation::Elements { kind, found: elements })
+            }
+        };
+        Ok(match u8::try_from(kind).unwrap_or(u8::MAX) {
             kind::CANCEL => {
                 expect(3)?;
-                Self::Cancel { id: id(&mut reader)? }
+                Self::Cancel { id: id(reader)? }
+            }
+            kind::ITEM => {
+                if elements < 4 {
+                    expect(4)?;
+                }
+                let id = id(reader)?;
+                let error = optional(reader, "the error")?;
+                // A message may bring several items, but one error.
+                if error.is_some() {
+                    expect(4)?;
+                }
+                Self::Item { id, error, payload: position(reader) }
+            }
+            kind::END => {
+                expect(4)?;
+                Self::End { id: id(reader)?, error: optional(reader, "the error")? }
+            }
+            kind::CREDIT => {
+                expect(4)?;
+                let id = if reader.take_nil() { None } else { Some(id(reader)?) };
+                Self::Credit { id, bytes: part("the credit", reader.unsigned())? }
+            }
+            kind::PART => {
+                expect(3)?;
+                let state = match part("the part's state", reader.unsigned())? {
+                    0 => PartState::Last,
+                    1 => PartState::More,
+                    2 => PartState::Abandoned,
+                    state => return Err(Violation::PartState { state }),
+                };
+                let size = part("the part", reader.bin())?.len();
+                let end = position(reader);
+                if !reader.rest().is_empty() {
+                    return Err(Violation::Part { what: "bytes behind a part" });
+                }
+                Self::Part { state, bytes: end - u32::try_from(size).unwrap_or(0)..end }
+            }
+            kind::RECEIVED => {
+                expect(3)?;
+                Self::Received { bytes: part("the count", reader.unsigned())? }
+            }
+            kind::BEGIN => {
+                expect(3)?;
+                Self::Begin { id: id(reader)? }
+            }
+            kind::LOST => {
+                expect(4)?;
+                let id = id(reader)?;
+                Self::Lost { id, count: part("the count", reader.unsigned())? }
             }
             kind::PING => {
                 expect(3)?;
@@ -107,16 +214,15 @@ impl Message {
             kind::GO_AWAY => {
                 expect(4)?;
                 let accepted = part("the count", reader.unsigned())?;
-                Self::GoAway { accepted, error: optional(&mut reader, "the error")? }
+                Self::GoAway { accepted, error: optional(reader, "the error")? }
             }
             kind::HELLO => {
                 expect(2)?;
-                Self::Hello(part("the hello", Hello::read(&mut reader))?)
+                Self::Hello(part("the hello", Hello::read(reader))?)
             }
-            _ if (kind::FIRST_IGNORABLE..kind::END).contains(&kind) => Self::Ignored,
+            _ if (kind::FIRST_IGNORABLE..kind::PAST_LAST).contains(&kind) => Self::Ignored,
             _ => return Err(Violation::UnknownType { kind }),
-        };
-        Ok(message)
+        })
     }
 }
 
@@ -129,7 +235,7 @@ fn head(reader: &mut Reader<'_>) -> Result<(u64, u32), Violation> {
 
 /// The type of a message that was parsed.
 pub(crate) fn kind_of(frame: &[u8]) -> u64 {
-    head(&mut Reader::new(frame)).map_or(kind::END, |(kind, _)| kind)
+    head(&mut Reader::new(frame)).map_or(kind::PAST_LAST, |(kind, _)| kind)
 }
 
 /// What can be told from the first bytes of a message that is too large: whose call it belongs to.
@@ -184,113 +290,6 @@ fn position(reader: &Reader<'_>) -> u32 {
 
 fn part<T>(part: &'static str, result: Result<T, Malformed>) -> Result<T, Violation> {
     result.map_err(|malformed| Violation::Malformed { part, malformed })
-}
-
-fn array(out: &mut Vec<u8>, elements: u32, kind: u8) {
-    msgpack::write_array_len(out, elements);
-    msgpack::write_uint(out, u64::from(kind));
-}
-
-/// Appends a request or, without an id, a notification, up to its arguments.
-pub(crate) fn write_call(
-    out: &mut Vec<u8>,
-    id: Option<u32>,
-    method: &str,
-    extras: Extras,
-    metadata: MetadataRef<'_>,
-) {
-    let plain = extras.is_empty() && metadata.is_empty();
-    match (id.is_some(), plain) {
-        (true, true) => array(out, 4, kind::REQUEST),
-        (true, false) => array(out, 5, kind::REQUEST_WITH_METADATA),
-        (false, true) => array(out, 3, kind::NOTIFICATION),
-        (false, false) => array(out, 4, kind::NOTIFICATION_WITH_METADATA),
-    }
-    if let Some(id) = id {
-        msgpack::write_uint(out, u64::from(id));
-    }
-    msgpack::write_str(out, method);
-    if !plain {
-        metadata::write(out, extras, metadata);
-    }
-}
-
-/// Appends a response up to its result.
-pub(crate) fn write_result(out: &mut Vec<u8>, id: u32) {
-    array(out, 4, kind::RESPONSE);
-    msgpack::write_uint(out, u64::from(id));
-    msgpack::write_nil(out);
-}
-
-/// Appends a response with an error.
-pub(crate) fn write_failure(out: &mut Vec<u8>, id: u32, error: &Error) {
-    array(out, 4, kind::RESPONSE);
-    msgpack::write_uint(out, u64::from(id));
-    write_error(out, error);
-    msgpack::write_nil(out);
-}
-
-/// Appends a cancel.
-pub(crate) fn write_cancel(out: &mut Vec<u8>, id: u32) {
-    array(out, 3, kind::CANCEL);
-    msgpack::write_uint(out, u64::from(id));
-    msgpack::write_nil(out);
-}
-
-/// Appends a ping.
-pub(crate) fn write_ping(out: &mut Vec<u8>, token: u64) {
-    array(out, 3, kind::PING);
-    msgpack::write_uint(out, token);
-    msgpack::write_nil(out);
-}
-
-/// Appends a pong.
-pub(crate) fn write_pong(out: &mut Vec<u8>, token: u64) {
-    array(out, 3, kind::PONG);
-    msgpack::write_uint(out, token);
-    msgpack::write_nil(out);
-}
-
-/// Appends a go-away.
-pub(crate) fn write_go_away(out: &mut Vec<u8>, accepted: u64, error: Option<&Error>) {
-    array(out, 4, kind::GO_AWAY);
-    msgpack::write_uint(out, accepted);
-    match error {
-        Some(error) => write_error(out, error),
-        None => msgpack::write_nil(out),
-    }
-    msgpack::write_nil(out);
-}
-
-/// Appends a hello.
-pub(crate) fn write_hello(out: &mut Vec<u8>, hello: &Hello) {
-    array(out, 2, kind::HELLO);
-    hello.write(out);
-}
-
-/// Appends an error (PROTOCOL 6.1).
-pub(crate) fn write_error(out: &mut Vec<u8>, error: &Error) {
-    msgpack::write_array_len(out, if error.retry_after().is_some() { 5 } else { 4 });
-    msgpack::write_uint(out, u64::from(error.kind() as u8));
-    msgpack::write_str(out, cut(error.message()));
-    match error.details() {
-        Some(details) => msgpack::write_bin(out, details),
-        None => msgpack::write_nil(out),
-    }
-    let not_started = if error.is_not_started() { FLAG_NOT_STARTED } else { 0 };
-    let application = if error.is_application() { FLAG_APPLICATION } else { 0 };
-    msgpack::write_uint(out, not_started | application);
-    if let Some(delay) = error.retry_after() {
-        msgpack::write_uint(out, micros(delay));
-    }
-}
-
-fn cut(message: &str) -> &str {
-    let mut end = message.len().min(MAX_ERROR_MESSAGE);
-    while !message.is_char_boundary(end) {
-        end -= 1;
-    }
-    &message[..end]
 }
 
 /// Reads an error that the peer sent.

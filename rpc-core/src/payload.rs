@@ -79,6 +79,11 @@ impl Payload {
         self
     }
 
+    /// How deep its values may nest.
+    pub(crate) fn max_nesting(&self) -> u8 {
+        self.max_nesting
+    }
+
     /// A reader at its beginning, which keeps to the receiver's limit on nesting.
     pub(crate) fn reader(&self) -> Reader<'_> {
         Reader::nesting(self.as_slice(), self.max_nesting)

@@ -112,6 +112,20 @@ impl Encoder {
         })
     }
 
+    /// How much was appended to the buffer, for [`split_off`](Self::split_off).
+    pub(crate) fn mark(&self) -> usize {
+        self.buffer.len()
+    }
+
+    /// Takes off what was appended behind a mark, in front of which there are no segments.
+    pub(crate) fn split_off(&mut self, mark: usize) -> Self {
+        let mut segments = self.segments.take();
+        for (offset, _) in segments.iter_mut().flat_map(|segments| &mut segments.0) {
+            *offset -= mark;
+        }
+        Self { buffer: self.buffer.split_off(mark), segments, structs: self.structs }
+    }
+
     /// The encoded size in bytes.
     pub fn len(&self) -> usize {
         self.buffer.len() + self.segments().iter().map(|(_, bytes)| bytes.len()).sum::<usize>()
@@ -146,6 +160,11 @@ impl Encoder {
 
     fn segments(&self) -> &[(usize, Bytes)] {
         self.segments.as_deref().map_or(&[], |segments| &segments.0)
+    }
+
+    /// Takes out the byte strings that were written from where they are: they are a user's, to be dropped outside of any lock.
+    pub(crate) fn take_segments(&mut self) -> impl Sized + use<> {
+        self.segments.take()
     }
 
     /// Whether dropping it drops nothing but its buffer.
@@ -227,6 +246,21 @@ impl<'a> Encoded<'a> {
     /// A value that is the whole of `bytes`, called `name` in errors.
     pub fn whole(name: &'static str, bytes: &'a [u8]) -> Self {
         Self::single(name, bytes, None)
+    }
+
+    /// The first of several values, called `name` in errors, and where the next one begins; behind a broken one there is none.
+    pub(crate) fn first(
+        name: &'static str,
+        bytes: &'a [u8],
+        max_nesting: u8,
+        payload: Option<&'a Payload>,
+    ) -> (Self, usize) {
+        let mut reader = Reader::nesting(bytes, max_nesting);
+        let (state, next) = match reader.skip() {
+            Ok(value) => (State::Present { bytes: value, payload }, value.len()),
+            Err(malformed) => (State::Broken(malformed), bytes.len()),
+        };
+        (Self { state, label: Label::Whole(name) }, next)
     }
 
     /// The value that a payload consists of, called `name` in errors.

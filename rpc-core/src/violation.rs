@@ -89,6 +89,47 @@ pub enum Violation {
         /// The type.
         kind: u64,
     },
+    /// A part whose state is none.
+    #[error("a part with the state {state} (PROTOCOL 2.7)")]
+    PartState {
+        /// What stands for the state.
+        state: u64,
+    },
+    /// A part that holds a part, or the end of a message that did not begin.
+    #[error("{what} (PROTOCOL 2.8)")]
+    Part {
+        /// What came.
+        what: &'static str,
+    },
+    /// More parts received than were sent, or told again.
+    #[error(
+        "{bytes} bytes of parts were received, which is not more than before, or more than were sent (PROTOCOL 2.9)"
+    )]
+    Received {
+        /// The bytes.
+        bytes: u64,
+    },
+    /// More of a stream's items than there was room for.
+    #[error("an item of {size} bytes for which there was no room (PROTOCOL 10.6)")]
+    Overrun {
+        /// The size of the item's message.
+        size: usize,
+    },
+    /// Items of calls that are over, or take none, beyond what can have crossed the answers.
+    #[error("more items than can have crossed the answer to their call (PROTOCOL 10.8)")]
+    LateItems,
+    /// A stream that has begun begins.
+    #[error("the stream of the call with id {id} begins twice (PROTOCOL 10.3)")]
+    BegunTwice {
+        /// The id.
+        id: u32,
+    },
+    /// Credit for more than was sent.
+    #[error("credit for {bytes} bytes, which is none or more than are outstanding (PROTOCOL 10.7)")]
+    Credit {
+        /// The bytes.
+        bytes: u64,
+    },
     /// A request whose id is outstanding.
     #[error("a request with id {id}, which is outstanding (PROTOCOL 4.1)")]
     DuplicateId {

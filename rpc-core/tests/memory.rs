@@ -13,6 +13,7 @@ use rpc_core::{
     frame::{Frame, FrameCodec, PREFACE_LEN},
     limits::{MAX_FRAME_SIZE, MAX_MESSAGE_SIZE, MAX_NESTING, READ_AHEAD},
     msgpack,
+    stream::Inbox,
     value::Encoded,
 };
 use serde::{Deserialize, Serialize};
@@ -37,6 +38,9 @@ fn memory_is_bounded_by_what_arrived() {
     large_answers();
     large_requests();
     floods_of_calls();
+    parts();
+    floods_of_items();
+    floods_that_nobody_takes();
     arbitrary_bytes();
 }
 
@@ -156,9 +160,14 @@ fn link(client: &Client) -> client::LinkId {
 }
 
 fn opened() -> (Client, server::Connection) {
-    let config = server::Config::new(MAX_MESSAGE_SIZE, 1024);
+    opened_with(MAX_MESSAGE_SIZE)
+}
+
+/// Both ends, with this limit on messages.
+fn opened_with(max_message_size: usize) -> (Client, server::Connection) {
+    let config = server::Config::new(max_message_size, 1024);
     let mut server = server::Connection::new(config);
-    let config = client::Config::new(MAX_MESSAGE_SIZE, None, Structs::Named);
+    let config = client::Config::new(max_message_size, None, Structs::Named);
     let mut client = client::Channel::new(config, 1);
     let link = client.connected(Instant::now());
     server.open((1, 0));
@@ -274,6 +283,172 @@ fn floods_of_calls() {
     assert!(client.is_empty());
     let after = ALLOCATOR.current_usage();
     assert!(after <= before + 1024, "{before} bytes, then {after}");
+}
+
+/// A message of one part in this state.
+fn part(state: u8, bytes: &[u8]) -> Vec<u8> {
+    let mut message = vec![0x93, 10, state];
+    msgpack::write_bin(&mut message, bytes);
+    message
+}
+
+/// By how much parts of this size raise what either end holds, at most, while so many bytes of one message arrive in them.
+fn assembled(size: usize, bytes: usize, limit: usize) -> usize {
+    let (mut client, mut server) = opened_with(limit);
+    let link = link(&client);
+    let mut first = vec![0x94, 0, 7, 0xa1, b'm'];
+    first.resize(size.max(5), 0);
+    let (first, next) = (part(1, &first), part(1, &vec![0; size]));
+    let ((), at_server) = peak(|| {
+        for index in 0..bytes / size {
+            let message = if index == 0 { &first } else { &next };
+            let received = server.receive(&mut whole(message), Instant::now());
+            assert!(received.is_ok(), "{received:?}");
+            take(server.output());
+        }
+    });
+    let mut first = vec![0x93, 12, 7];
+    first.resize(size.max(3), 0xc0);
+    let first = part(1, &first);
+    let ((), at_client) = peak(|| {
+        for index in 0..bytes.min(limit) / size {
+            let message = if index == 0 { &first } else { &next };
+            let received = client.receive(link, &mut whole(message), Instant::now()).map(drop);
+            assert!(received.is_ok(), "{received:?}");
+            take(client.output(link));
+        }
+    });
+    at_server.max(at_client)
+}
+
+fn parts() {
+    // What arrived, and while it moves what it moves to.
+    for (size, bytes) in [(1, 100_000), (100, 1 << 20), (100_000, 8 << 20)] {
+        let peak = assembled(size, bytes, MAX_MESSAGE_SIZE);
+        let bound = 3 * bytes + 2 * size + 4096;
+        assert!(peak <= bound, "{peak} bytes for {bytes} in parts of {size}");
+    }
+    // Above the limit nothing more is stored.
+    for size in [1000, 60_000] {
+        let peak = assembled(size, 20 << 20, 64 << 10);
+        assert!(peak <= 3 * (64 << 10) + 2 * size + 4096, "{peak} bytes in parts of {size}");
+    }
+    // What a part announces and does not have.
+    let (mut client, mut server) = opened();
+    let link = link(&client);
+    for head in
+        [&[0xc6, 0xff, 0xff, 0xff, 0xff][..], &[0xc6, 0, 0xff, 0xff, 0xff], &[0xc5, 0xff, 0xff]]
+    {
+        let message = [&[0x93, 10, 1], head, &[0; 100]].concat();
+        let (_, peak) = peak(|| {
+            assert!(server.receive(&mut whole(&message), Instant::now()).is_err());
+            assert!(client.receive(link, &mut whole(&message), Instant::now()).is_err());
+        });
+        assert!(peak <= 4096, "{peak} bytes for a head");
+    }
+}
+
+const STREAM_WINDOW: usize = 256 << 10;
+
+/// A server with a call of the id 7, whose client sends a stream.
+fn taking() -> server::Connection {
+    let (_, mut server) = opened();
+    let request = [0x94, 0, 7, 0xa1, b'm', 0x90];
+    let Ok(server::Event::Call(key, _)) = server.receive(&mut whole(&request), Instant::now())
+    else {
+        unreachable!("a call was expected")
+    };
+    server.pending(key, 0, None);
+    server.streams(key, 0, server::Shape { takes: true });
+    server
+}
+
+/// An inbox that nobody reads, filled until there is no room, as a driver does it; and how many bytes it raised what is allocated by.
+fn filled(message: &[u8]) -> (usize, usize) {
+    let mut server = taking();
+    let mut inbox = Inbox::default();
+    let (arrived, peak) = peak(|| {
+        let mut arrived = 0;
+        loop {
+            match server.receive(&mut whole(message), Instant::now()) {
+                Ok(server::Event::Item { item: Ok(item), cost, .. }) => {
+                    drop(inbox.push(item, cost))
+                }
+                Ok(server::Event::Item { item: Err(error), cost, .. }) => {
+                    inbox.push_failure(&error, cost);
+                }
+                Ok(other) => unreachable!("an item was expected, not {other:?}"),
+                Err(_) => break arrived,
+            }
+            arrived += message.len();
+        }
+    });
+    (arrived, peak)
+}
+
+fn floods_of_items() {
+    let item = |size: usize| [&[0x94, 7, 7, 0xc0][..], &vec![1; size]].concat();
+    for size in [0, 1, 10, 100, 5000, 20_000, 200_000] {
+        let (arrived, peak) = filled(&item(size));
+        assert!(arrived <= STREAM_WINDOW + size, "{arrived} bytes of items");
+        let bound = 3 * arrived + size + (64 << 10);
+        assert!(peak <= bound, "{peak} bytes for {arrived} in items of {size}");
+    }
+    let errors: [&[u8]; 2] = [
+        &[0x94, 7, 7, 0x94, 1, 0xa0, 0xc0, 0, 0xc0],
+        &[0x94, 7, 7, 0x94, 1, 0xa1, b'e', 0xc4, 1, 0, 0, 0xc0],
+    ];
+    for error in errors {
+        let (arrived, peak) = filled(error);
+        assert!(peak <= 3 * arrived + (64 << 10), "{peak} bytes for {arrived}");
+    }
+}
+
+fn floods_that_nobody_takes() {
+    // Items behind the end of their call, and credit, hold nothing.
+    let item = [&[0x94, 7, 7, 0xc0][..], &[1; 100]].concat();
+    let mut server = taking();
+    let key = {
+        let request = [0x94, 0, 8, 0xa1, b'm', 0x90];
+        let Ok(server::Event::Call(key, _)) = server.receive(&mut whole(&request), Instant::now())
+        else {
+            unreachable!("a call was expected")
+        };
+        key
+    };
+    server.answer(key, Err(&Error::aborted("no")));
+    take(server.output());
+    let late = [&[0x94, 7, 8][..], &item[3..]].concat();
+    let ((), peak_of_items) = peak(|| {
+        while server.receive(&mut whole(&late), Instant::now()).is_ok() {
+            take(server.output());
+        }
+    });
+    assert!(peak_of_items <= 16 << 10, "{peak_of_items} bytes for items that are ignored");
+
+    // A client whose calls are over ignores a few messages about them, and then no more.
+    let (mut client, _) = opened();
+    let link = link(&client);
+    let mut outgoing =
+        client::Outgoing { method: "m", streams: true, takes: true, ..Default::default() };
+    let call = client.submit(&mut outgoing, None, None, Instant::now()).expect("there is room");
+    assert!(client.transmit(Instant::now()).is_some());
+    drop(client.cancel(call));
+    let messages: [&[u8]; 4] = [
+        &[0x93, 15, 0, 0xc0],
+        &[0x94, 16, 0, 3, 0xc0],
+        &[0x94, 7, 0, 0xc0, 1],
+        &[0x94, 9, 0, 1, 0xc0],
+    ];
+    let ((), peak_of_messages) = peak(|| {
+        for _ in 0..100_000 {
+            for message in messages {
+                let _ = client.receive(link, &mut whole(message), Instant::now()).map(drop);
+            }
+            take(client.output(link));
+        }
+    });
+    assert!(peak_of_messages <= 16 << 10, "{peak_of_messages} bytes for a call that is over");
 }
 
 /// Numbers from a seed, by the xorshift of Marsaglia.

@@ -41,10 +41,12 @@ pub(crate) struct Method {
     pub(crate) parameters: Vec<Parameter>,
     /// How many arguments the stub takes, those included that something is wrong with.
     pub(crate) arity: usize,
-    /// The type of the result; `()` where there is none.
+    /// The type of the result, or of its items where it is a stream; `()` where there is none.
     pub(crate) result: Type,
     /// The `E` of `Result<T, E>`.
     pub(crate) error: Option<Type>,
+    /// What there is to say of a result that is a stream.
+    pub(crate) streams: Option<Streams>,
 }
 
 impl Method {
@@ -62,8 +64,21 @@ impl Method {
     pub(crate) fn arguments(&self) -> impl Iterator<Item = &Argument> {
         self.parameters.iter().filter_map(|parameter| match parameter {
             Parameter::Argument(argument) => Some(&**argument),
-            Parameter::Context => None,
+            Parameter::Context | Parameter::Stream(_) => None,
         })
+    }
+
+    /// The stream that the caller sends.
+    pub(crate) fn takes(&self) -> Option<&Taken> {
+        self.parameters.iter().find_map(|parameter| match parameter {
+            Parameter::Stream(taken) => Some(&**taken),
+            Parameter::Context | Parameter::Argument(_) => None,
+        })
+    }
+
+    /// Whether it is an `async fn`.
+    pub(crate) fn is_async(&self) -> bool {
+        self.item.sig.asyncness.is_some()
     }
 }
 
@@ -90,7 +105,41 @@ pub(crate) enum Run {
 pub(crate) enum Parameter {
     /// The context of the call, which is neither on the wire nor in the stub.
     Context,
+    /// The stream that the caller sends, which has no place among the arguments on the wire.
+    Stream(Box<Taken>),
     Argument(Box<Argument>),
+}
+
+impl Parameter {
+    /// Its name on the wire, if it has one.
+    pub(crate) fn name(&self) -> Option<&str> {
+        match self {
+            Self::Context => None,
+            Self::Stream(taken) => Some(&taken.name),
+            Self::Argument(argument) => Some(&argument.name),
+        }
+    }
+}
+
+/// A parameter that is a stream.
+pub(crate) struct Taken {
+    pub(crate) ident: Ident,
+    /// Its name in the description.
+    pub(crate) name: String,
+    /// Where `Streaming<T>` stands.
+    pub(crate) span: Span,
+    /// The type of its items.
+    pub(crate) item: Type,
+}
+
+/// A result that is a stream.
+pub(crate) struct Streams {
+    /// Where `impl Stream<Item = T>` stands.
+    pub(crate) span: Span,
+    /// The `E` of `Item = Result<T, E>`.
+    pub(crate) error: Option<Type>,
+    /// How many unsent items are kept, where the producer does not wait.
+    pub(crate) newest: Option<u32>,
 }
 
 /// A parameter that is on the wire.

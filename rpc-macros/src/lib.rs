@@ -54,7 +54,7 @@ use errors::Errors;
 ///
 /// * The trait, `Calc`, with `Send + Sync + 'static` as supertraits. Its methods return `Send` futures; an
 ///   implementation writes plain `async fn`, without an attribute.
-/// * The stub, `CalcClient`: the same methods, which return a `Call`. It has `new(channel)`, `connect(address)`,
+/// * The stub, `CalcClient`: the same methods, which return a `Call`, or what a stream is reached through. It has `new(channel)`, `connect(address)`,
 ///   `local(service)` and `channel()`, can be cloned and shared, and carries the trait's documentation. (`local` needs
 ///   both ends, so it is there where the facade has the features `client` and `server`; the stub where it has
 ///   `client`.)
@@ -66,7 +66,7 @@ use errors::Errors;
 ///
 /// # Methods
 ///
-/// A method is `async fn` with `&self`. What an argument can be:
+/// A method is `async fn` with `&self`, or a plain `fn` that returns a [stream](#streams). What an argument can be:
 ///
 /// | parameter | at the caller | at the server |
 /// |---|---|---|
@@ -74,6 +74,7 @@ use errors::Errors;
 /// | `a: &T` | borrowed, until the call is made | decoded, and lent to the handler |
 /// | `a: &[T]` | the same | decoded into a `Vec<T>`, and lent |
 /// | `a: &str`, `a: &[u8]` | the same | borrowed from what was received, without a copy |
+/// | `a: Streaming<T>` | any `Stream<Item = T> + Send + 'static` | a stream of `Result<T, rpc::Error>` |
 /// | `ctx: &Context` | not there | the context of the call |
 ///
 /// `T` is any type that implements `serde::Serialize` and `serde::de::DeserializeOwned`, owns its data and is `Send`.
@@ -84,6 +85,100 @@ use errors::Errors;
 /// is `Result<T, rpc::Error>`. Both types of the `Result` must be written: an alias hides the error.
 ///
 /// A method may have a default body, which stands in where an implementation leaves the method out.
+///
+/// # Streams
+///
+/// A method may return a stream of items in place of one result. What its caller gets, where `T` is the type of the items:
+///
+/// | method | at the caller |
+/// |---|---|
+/// | `fn f(&self) -> impl Stream<Item = T>` | `Streaming<T>`, a stream of `Result<T, rpc::Error>` |
+/// | `async fn f(&self) -> impl Stream<Item = T>` | `StreamCall<T>`, a future of `Result<Streaming<T>, rpc::Error>` |
+/// | `async fn f(&self) -> Result<impl Stream<Item = T>, E>` | `StreamCall<T, E>`, a future of `Result<Streaming<T>, rpc::CallError<E>>` |
+///
+/// The plain `fn` is sent when its stream is first polled. The other two can do something, and fail, before there is a stream. With
+/// `Item = Result<T, E>` each item may be an error, which does not end the stream: the caller gets `Streaming<T, E>`, whose items are
+/// `Result<T, rpc::CallError<E>>`. Both errors are flat where they are `rpc::Error`, as those of other methods. The stream is `Send`, which an implementation need not say, and may borrow `&self`, the
+/// arguments and the context.
+///
+/// A parameter `Streaming<T>` is a stream that the caller sends. There is one at most, at any place; it is not among the arguments that are
+/// numbered on the wire. What its method returns, one result or a stream, may come before its end.
+///
+/// Both streams flow as they are taken: who takes no items stops the producer, and nobody else. Where the producer of the items that are
+/// returned must not wait, `#[rpc(drop_oldest = 16)]` keeps the newest 16 items of those that were not sent, and
+/// `Streaming::lost` tells the caller how many it missed.
+///
+/// Dropping a stream at one end drops it at the other. A method with a stream is neither `oneway` nor `blocking`, and one that takes a stream
+/// is not `idempotent`.
+///
+/// ```
+/// use rpc::{CallError, Stream, StreamExt, Streaming, stream};
+///
+/// #[derive(Debug, serde::Serialize, serde::Deserialize, thiserror::Error)]
+/// #[error("nothing is left of {0}")]
+/// pub struct Forgotten(u64);
+///
+/// #[rpc::service]
+/// pub trait Calc {
+///     fn count(&self, to: u64) -> impl Stream<Item = u64>;
+///     async fn history(&self, since: u64) -> Result<impl Stream<Item = String>, Forgotten>;
+///     async fn sum(&self, numbers: Streaming<i64>) -> Result<i64, rpc::Error>;
+///     fn running_sum(&self, numbers: Streaming<i64>) -> impl Stream<Item = i64>;
+///     #[rpc(drop_oldest = 16)]
+///     fn prices(&self) -> impl Stream<Item = f64>;
+/// }
+///
+/// struct Server;
+///
+/// impl Calc for Server {
+///     fn count(&self, to: u64) -> impl Stream<Item = u64> {
+///         stream::iter(0..to)
+///     }
+///     async fn history(&self, since: u64) -> Result<impl Stream<Item = String>, Forgotten> {
+///         if since < 1970 {
+///             return Err(Forgotten(since));
+///         }
+///         Ok(stream::iter(since..2000).map(|year| format!("{year} was a year")))
+///     }
+///     async fn sum(&self, mut numbers: Streaming<i64>) -> Result<i64, rpc::Error> {
+///         let mut sum = 0;
+///         while let Some(number) = numbers.next().await {
+///             sum += number?;
+///         }
+///         Ok(sum)
+///     }
+///     fn running_sum(&self, numbers: Streaming<i64>) -> impl Stream<Item = i64> {
+///         numbers.filter_map(async |number| number.ok()).scan(0, |sum, number| {
+///             *sum += number;
+///             std::future::ready(Some(*sum))
+///         })
+///     }
+///     fn prices(&self) -> impl Stream<Item = f64> {
+///         stream::repeat(1.5).take(3)
+///     }
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let calc = CalcClient::local(Server);
+/// let mut count = calc.count(3);
+/// let mut seen = 0;
+/// while let Some(number) = count.next().await {
+///     assert_eq!(number?, seen);
+///     seen += 1;
+/// }
+/// match calc.history(1066).await {
+///     Err(CallError::App(Forgotten(year))) => assert_eq!(year, 1066),
+///     other => panic!("{other:?}"),
+/// }
+/// let mut history = calc.history(1999).await?;
+/// assert_eq!(history.next().await.transpose()?.as_deref(), Some("1999 was a year"));
+/// assert_eq!(calc.sum(stream::iter([1, 2, 3])).await?, 6);
+/// let sums: Vec<_> = calc.running_sum(stream::iter([1, 2, 3])).collect().await;
+/// assert_eq!(sums.into_iter().collect::<Result<Vec<_>, _>>()?, [1, 3, 6]);
+/// # Ok(())
+/// # }
+/// ```
 ///
 /// # Options of the service
 ///
@@ -116,6 +211,7 @@ use errors::Errors;
 /// | `idempotent` | the call may be repeated where it is not known whether it ran |
 /// | `spawn` | the handler runs in a task of its own, and so beside the others of its connection |
 /// | `blocking` | the handler is a plain `fn` that runs on the pool for blocking work |
+/// | `drop_oldest = 16` | the producer of the [stream](#streams) that is returned does not wait: so many unsent items are kept, the newest |
 ///
 /// Without `spawn` and `blocking` a handler runs inside of its connection's task: the handlers of one connection
 /// take turns on one core, so a handler that computes for long holds the others up.
@@ -210,6 +306,8 @@ fn expand(arguments: TokenStream, item: TokenStream) -> TokenStream {
 ///     async fn hello(&self, name: String) -> String {
 ///         format!("hello {name}")
 ///     }
+///     fn lines(&self, text: &str, ctx: &rpc::Context) -> impl rpc::Stream<Item = Result<String, rpc::Error>>;
+///     async fn since(&self, gen: &u64, all: rpc::Streaming<u64>) -> Result<impl rpc::Stream<Item = u64>, rpc::Error>;
 /// }
 ///
 /// struct Server;
@@ -221,6 +319,14 @@ fn expand(arguments: TokenStream, item: TokenStream) -> TokenStream {
 ///
 ///     fn hash(&self, data: &[u8]) -> u64 {
 ///         data.len() as u64
+///     }
+///
+///     fn lines(&self, text: &str, _: &rpc::Context) -> impl rpc::Stream<Item = Result<String, rpc::Error>> {
+///         rpc::StreamExt::map(rpc::stream::iter(text.lines()), |line| Ok(line.to_owned()))
+///     }
+///
+///     async fn since(&self, gen: &u64, _: rpc::Streaming<u64>) -> Result<impl rpc::Stream<Item = u64>, rpc::Error> {
+///         Ok(rpc::stream::iter(*gen..))
 ///     }
 /// }
 ///

@@ -6,7 +6,7 @@
 use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::quote;
 use syn::{
-    Attribute, Expr, Ident, LitStr, Meta, Path, Token,
+    Attribute, Expr, ExprLit, Ident, Lit, LitStr, Meta, Path, Token,
     ext::IdentExt,
     parse::{Parse, ParseStream, Parser},
 };
@@ -14,7 +14,8 @@ use syn::{
 use crate::errors::Errors;
 
 const OF_SERVICE: &str = "`name = \"…\"`, `crate = path` and `spawn`";
-const OF_METHOD: &str = "`name = \"…\"`, `oneway`, `idempotent`, `spawn` and `blocking`";
+const OF_METHOD: &str =
+    "`name = \"…\"`, `oneway`, `idempotent`, `spawn`, `blocking` and `drop_oldest = N`";
 const OF_PARAMETER: &str = "`default`, `default = expression` and `context`";
 
 /// The options of the whole service.
@@ -59,6 +60,8 @@ pub(crate) struct MethodOptions {
     pub(crate) idempotent: Option<Span>,
     pub(crate) spawn: Option<Span>,
     pub(crate) blocking: Option<Span>,
+    /// How many unsent items of the result are kept.
+    pub(crate) drop_oldest: Option<(Span, u32)>,
 }
 
 impl MethodOptions {
@@ -75,6 +78,10 @@ impl MethodOptions {
                 "idempotent" => once(&mut options.idempotent, option, flag(option, input)?),
                 "spawn" => once(&mut options.spawn, option, flag(option, input)?),
                 "blocking" => once(&mut options.blocking, option, flag(option, input)?),
+                "drop_oldest" => {
+                    let count = (option.span(), count(option, input)?);
+                    once(&mut options.drop_oldest, option, count)
+                }
                 _ => Ok(false),
             });
         }
@@ -198,6 +205,32 @@ fn flag(option: &Ident, input: ParseStream<'_>) -> syn::Result<Span> {
 fn value(option: &Ident, input: ParseStream<'_>) -> syn::Result<LitStr> {
     let explain = |_| syn::Error::new(option.span(), format!("write `{option} = \"…\"`"));
     behind_equals(option, input).map_err(explain)
+}
+
+fn count(option: &Ident, input: ParseStream<'_>) -> syn::Result<u32> {
+    let message = format!("write how many unsent items are kept, as in `{option} = 16`");
+    if !input.peek(Token![=]) {
+        return Err(syn::Error::new(option.span(), message));
+    }
+    let value: Expr = behind_equals(option, input)?;
+    let mut bare = &value;
+    while let Expr::Group(group) = bare {
+        bare = &group.expr;
+    }
+    let Expr::Lit(ExprLit { lit: Lit::Int(literal), .. }) = bare else {
+        return Err(syn::Error::new_spanned(&value, message));
+    };
+    match literal.base10_parse() {
+        Ok(0) => {
+            let message = format!("at least one item is kept: write `{option} = 1`");
+            Err(syn::Error::new_spanned(literal, message))
+        }
+        Ok(count) => Ok(count),
+        Err(_) => {
+            let message = format!("at most {} items can be kept", u32::MAX);
+            Err(syn::Error::new_spanned(literal, message))
+        }
+    }
 }
 
 /// What stands behind the `=` of an option.

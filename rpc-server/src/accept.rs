@@ -10,7 +10,7 @@ use std::{
 };
 
 use rpc_core::Peer;
-use tokio::time::Instant;
+use tokio::{task::unconstrained, time::Instant};
 
 use crate::{
     connections::Connections,
@@ -55,13 +55,22 @@ pub(crate) async fn accept(
     }
 }
 
+/// More connections than this do not wait in the queue of a listener.
+const MAX_QUEUE: usize = 65_536;
+
 /// Accepts what has connected already: a client in the queue of a listener that is closed would not learn whether its calls ran. On a
 /// connection that drains it is told that they did not.
 pub(crate) fn accept_rest(listener: &Listener, connections: &mut Connections, most: usize) {
     let mut cx = Context::from_waker(Waker::noop());
-    while connections.len() < most
-        && let Poll::Ready(Ok(accepted)) = pin!(listener.accept()).poll(&mut cx)
-    {
+    // A task's budget would let in some of them only; what bounds them is the queue of the listener, which has no more than it had.
+    for _ in 0..MAX_QUEUE {
+        if connections.len() >= most {
+            return;
+        }
+        let mut accepting = pin!(unconstrained(listener.accept()));
+        let Poll::Ready(Ok(accepted)) = accepting.as_mut().poll(&mut cx) else {
+            return;
+        };
         match accepted {
             Accepted::Tcp(stream, address) => connections.spawn(stream, Peer::Tcp(address)),
             Accepted::Unix(stream) => connections.spawn(stream, Peer::Unix),

@@ -48,8 +48,7 @@ impl Connections {
     ) {
         let (place, refusal) = match (&peer, self.max_per_address) {
             (Peer::Tcp(address), Some(limit)) => {
-                // An IPv4 client is the same one on a socket of either kind.
-                let address = address.ip().to_canonical();
+                let address = site(address.ip());
                 match Place::take(&self.places, Resident::Address(address), limit) {
                     Some(place) => (Some(place), None),
                     None => {
@@ -81,7 +80,13 @@ impl Connections {
 
     /// Completes when a connection has ended; ready with `None` when there is none.
     pub(crate) fn poll_ended(&mut self, cx: &mut Context<'_>) -> Poll<Option<()>> {
-        self.tasks.poll_join_next(cx).map(|ended| ended.map(drop))
+        self.tasks.poll_join_next(cx).map(|ended| {
+            ended.map(|ended| {
+                if ended.is_err_and(|error| error.is_panic()) {
+                    trace::connection_panicked();
+                }
+            })
+        })
     }
 
     /// Ends them all, and waits for a second at most until they are gone, with their handlers: one that blocks its thread cannot be
@@ -102,6 +107,18 @@ impl Connections {
             if let Some(wakes) = wakes.upgrade() {
                 wakes.wake_task();
             }
+        }
+    }
+}
+
+/// Whom an address belongs to, as far as it shows. An IPv4 client is the same one on a socket of either kind; an IPv6 client has a network
+/// of 64 bits, and can take a new address out of it for each connection.
+fn site(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(address) => address.into(),
+        IpAddr::V6(address) => {
+            let network = address.to_bits() >> 64 << 64;
+            std::net::Ipv6Addr::from_bits(network).into()
         }
     }
 }
@@ -150,5 +167,21 @@ impl Drop for Place {
                 taken.remove(&self.resident);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::IpAddr;
+
+    use super::site;
+
+    #[test]
+    fn addresses_of_one_site_count_as_one() {
+        let site = |text: &str| site(text.parse::<IpAddr>().expect("it is an address"));
+        assert_eq!(site("2001:db8:1:2::1"), site("2001:db8:1:2:ffff:ffff:ffff:ffff"));
+        assert_ne!(site("2001:db8:1:2::1"), site("2001:db8:1:3::1"));
+        assert_eq!(site("::ffff:192.0.2.1"), site("192.0.2.1"));
+        assert_ne!(site("192.0.2.1"), site("192.0.2.2"));
     }
 }

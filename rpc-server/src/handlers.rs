@@ -15,12 +15,14 @@ use std::{
 };
 
 use rpc_core::{
-    Answer, Error, Outcome, Peer, Request, Session,
-    connection::server::CallKey,
+    Answer, Error, Outcome, Request, Session, Surroundings,
+    connection::server::{CallKey, Permits},
     current,
     current::Inherited,
     description::Run,
     dispatch::{Blank, Incoming},
+    payload::{Body, Payload},
+    stream::{Arrivals, Content, Offered, Outlet, ServerInbox},
 };
 
 use crate::{
@@ -40,6 +42,10 @@ struct Slot {
     waker: Waker,
     blank: Option<Blank>,
     trace: trace::Call,
+    /// The way out of the items, where the method streams.
+    outlet: Option<Arc<Outlet>>,
+    /// The items that come in, where the method takes a stream.
+    inbox: Option<Arc<ServerInbox>>,
     occupant: Occupant,
 }
 
@@ -74,47 +80,124 @@ pub(crate) enum Ended {
 /// The handlers of one connection.
 pub(crate) struct Handlers<'a> {
     router: &'a Router,
-    peer: Arc<Peer>,
+    permits: Arc<Permits>,
+    surroundings: Arc<Surroundings>,
     wakes: Arc<Wakes>,
     methods: Vec<Option<Method<'a>>>,
     slots: Vec<Slot>,
+    /// The slots that are polled in this round, and how many of them were.
     woken: Vec<u32>,
-    /// How many of `woken` were polled.
     polled: usize,
+    /// The slots whose streams have sent something, to be polled in the next round: behind those that were woken meanwhile.
+    relisted: Vec<u32>,
     started: u64,
     /// The method whose handler was polled since [`take_polled`](Self::take_polled) asked last.
     polled_method: Option<u32>,
 }
 
 impl<'a> Handlers<'a> {
-    pub(crate) fn new(router: &'a Router, peer: Arc<Peer>, wakes: Arc<Wakes>) -> Self {
+    pub(crate) fn new(
+        router: &'a Router,
+        permits: Arc<Permits>,
+        surroundings: Arc<Surroundings>,
+        wakes: Arc<Wakes>,
+    ) -> Self {
         Self {
             router,
-            peer,
+            permits,
+            surroundings,
             wakes,
             methods: Vec::new(),
             slots: Vec::new(),
             woken: Vec::new(),
             polled: 0,
+            relisted: Vec::new(),
             started: 0,
             polled_method: None,
         }
     }
 
-    /// Starts a call of the method with this number and polls it once. Where it is pending, its slot is returned, which is
-    /// to be [`keep`](Self::keep)t; where it ended, so is its slot to be [`recycle`](Self::recycle)d into.
-    pub(crate) fn start(&mut self, number: u32, incoming: Incoming) -> (u32, Poll<Ended>) {
+    /// Starts a call of the method with this number in a free slot of it, and polls it once. Where it is pending, the slot is to be
+    /// [`keep`](Self::keep)t; where it ended, to be [`recycle`](Self::recycle)d.
+    ///
+    /// Of the items of a stream, `run` bytes may go out in one message.
+    pub(crate) fn start(
+        &mut self,
+        slot: u32,
+        number: u32,
+        incoming: Incoming,
+        run: usize,
+    ) -> Poll<Ended> {
         let inherited = Inherited::new(incoming.deadline());
-        let slot = self.free_slot(number);
-        let Slot { place, waker, blank, trace, .. } = &mut self.slots[slot as usize];
-        *trace = trace::Call::begin(incoming.method(), &self.peer, incoming.attempt());
-        let blank = blank.take().unwrap_or_else(|| Blank::new(Arc::clone(&self.peer)));
-        let request = blank.fill(incoming, self.router.route(number).method);
+        let route = self.router.route(number);
+        let Slot { place, waker, blank, trace, outlet, inbox, .. } = &mut self.slots[slot as usize];
+        *trace =
+            trace::Call::begin(incoming.method(), self.surroundings.peer(), incoming.attempt());
+        let blank = blank.take().unwrap_or_else(|| Blank::new(Arc::clone(&self.surroundings)));
+        let mut request = blank.fill(incoming, route.method);
+        if route.is_streaming() {
+            if route.streams {
+                // A task that is aborted may still put something into the outlet of its call.
+                let consumer = (route.run != Run::Inline).then(|| waker.clone());
+                let is_to_keep = consumer.is_none() && outlet.is_some();
+                if !is_to_keep {
+                    *outlet = Some(Arc::new(Outlet::new(consumer, run)));
+                }
+            }
+            if route.takes {
+                *inbox = Some(Arc::new(ServerInbox::new(waker.clone())));
+            }
+            request = request.with_streams(outlet.clone(), inbox.clone());
+        }
         self.started += 1;
         self.polled_method = Some(number);
         let session = session(&mut self.methods, number);
         let _scope = trace.enter();
-        (slot, guarded(session, *place, waker, inherited, Some(request)))
+        guarded(session, *place, waker, inherited, Some(request))
+    }
+
+    /// Shows `send` what the stream in `slot` has next. If it was sent, its handler is polled again, behind those that wait.
+    pub(crate) fn offer(&mut self, slot: u32, send: impl FnOnce(Content<'_>, u64) -> bool) {
+        let Some(Slot { outlet: Some(outlet), method, wake, .. }) = self.slots.get(slot as usize)
+        else {
+            return;
+        };
+        let is_news = outlet.offer(send) == Offered::Sent;
+        if is_news && self.router.route(*method).run == Run::Inline && wake.list() {
+            self.relisted.push(slot);
+        }
+    }
+
+    /// What has become of the items that the handler in `slot` receives.
+    pub(crate) fn arrivals(&self, slot: u32) -> Arrivals {
+        let inbox = self.slots.get(slot as usize).and_then(|slot| slot.inbox.as_ref());
+        inbox.map(|inbox| inbox.arrivals()).unwrap_or_default()
+    }
+
+    /// An item has come for the handler in `slot`. The frame comes back, if its buffer can be used again.
+    pub(crate) fn push(&self, slot: u32, item: Result<Payload, Error>, cost: u64) -> Option<Body> {
+        let inbox = self.slots.get(slot as usize)?.inbox.as_ref()?;
+        inbox.push(item, cost)
+    }
+
+    /// The stream that the handler in `slot` receives has ended.
+    pub(crate) fn end_of_items(&self, slot: u32, end: Result<(), Error>) {
+        if let Some(inbox) = self.slots.get(slot as usize).and_then(|slot| slot.inbox.as_ref()) {
+            inbox.end(end);
+        }
+    }
+
+    /// The call that is pending in `slot`.
+    pub(crate) fn call(&self, slot: u32) -> Option<CallKey> {
+        match self.slots.get(slot as usize)?.occupant {
+            Occupant::Call(key, _) => Some(key),
+            Occupant::None | Occupant::Leftover => None,
+        }
+    }
+
+    /// Whether handlers are listed to be polled.
+    pub(crate) fn has_listed(&self) -> bool {
+        self.polled < self.woken.len() || !self.relisted.is_empty()
     }
 
     /// Notes that the call in `slot` is pending.
@@ -129,6 +212,7 @@ impl<'a> Handlers<'a> {
                 self.woken.clear();
                 self.polled = 0;
                 self.wakes.swap(&mut self.woken);
+                self.woken.append(&mut self.relisted);
                 if self.woken.is_empty() {
                     return None;
                 }
@@ -175,9 +259,17 @@ impl<'a> Handlers<'a> {
 
     /// Makes the slot of a call that ended free, with the record that it used.
     pub(crate) fn recycle(&mut self, slot: u32, blank: Option<Blank>) {
-        let Slot { method, blank: place, occupant, .. } = &mut self.slots[slot as usize];
+        let Slot { method, blank: place, occupant, outlet, inbox, .. } =
+            &mut self.slots[slot as usize];
         *place = blank;
         *occupant = Occupant::None;
+        if let Some(inbox) = inbox.take() {
+            // The handler may have handed its stream to a task that waits for more.
+            inbox.end(Err(Error::cancelled("the call is over")));
+        }
+        if let Some(outlet) = outlet {
+            outlet.clear();
+        }
         if let Some(method) = &mut self.methods[*method as usize] {
             method.free.push(slot);
         }
@@ -209,15 +301,20 @@ impl<'a> Handlers<'a> {
 
     /// Frees all slots, if nothing runs in them.
     pub(crate) fn free_slots(&mut self) {
-        if self.slots.iter().all(|slot| matches!(slot.occupant, Occupant::None)) {
+        if !self.has_listed()
+            && self.slots.iter().all(|slot| matches!(slot.occupant, Occupant::None))
+        {
             self.methods = Vec::new();
             self.slots = Vec::new();
             self.woken = Vec::new();
+            self.polled = 0;
+            self.relisted = Vec::new();
             self.wakes.shrink();
         }
     }
 
-    fn free_slot(&mut self, number: u32) -> u32 {
+    /// A free slot of the method with this number.
+    pub(crate) fn free_slot(&mut self, number: u32) -> u32 {
         let index = number as usize;
         if index >= self.methods.len() {
             self.methods.resize_with(index + 1, || None);
@@ -225,8 +322,10 @@ impl<'a> Handlers<'a> {
         let method = self.methods[index].get_or_insert_with(|| {
             let route = self.router.route(number);
             let session = match route.run {
-                Run::Spawn => Box::new(Tasks::new(&route.dispatcher, Pool::Workers)),
-                Run::Blocking => Box::new(Tasks::new(&route.dispatcher, Pool::Blocking)),
+                Run::Spawn => Box::new(Tasks::new(&route.dispatcher, Pool::Workers, &self.permits)),
+                Run::Blocking => {
+                    Box::new(Tasks::new(&route.dispatcher, Pool::Blocking, &self.permits))
+                }
                 _ => route.dispatcher.session(route.method),
             };
             Method { session, free: Vec::new(), places: 0 }
@@ -245,6 +344,8 @@ impl<'a> Handlers<'a> {
             waker,
             blank: None,
             trace: trace::Call::default(),
+            outlet: None,
+            inbox: None,
             occupant: Occupant::None,
         });
         method.places += 1;
@@ -255,9 +356,12 @@ impl<'a> Handlers<'a> {
 impl Drop for Handlers<'_> {
     // The connection is gone: each pending handler is dropped, and one that panics there does not keep the others.
     fn drop(&mut self) {
-        for Slot { method, place, occupant, .. } in &self.slots {
+        for Slot { method, place, occupant, inbox, .. } in &self.slots {
             if let Occupant::Call(..) = occupant {
                 clear(session(&mut self.methods, *method), *place);
+            }
+            if let Some(inbox) = inbox {
+                inbox.end(Err(Error::unavailable("the connection was lost")));
             }
         }
     }
@@ -296,6 +400,11 @@ fn guarded(
             Poll::Ready(Ended::Panic(Error::internal("the handler panicked")))
         }
     }
+}
+
+/// Takes a call's record and frame back. What it answered with is dropped, and that is the user's: where it panics, nothing comes back.
+pub(crate) fn recycled(answer: Answer) -> Option<(Blank, Body)> {
+    catch_unwind(AssertUnwindSafe(|| answer.recycle())).map_err(discard).ok()
 }
 
 /// Clears a place; whether it is empty now.

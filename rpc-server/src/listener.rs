@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use rpc_core::{Address, Error};
+use rpc_core::{Address, Error, limits};
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
@@ -55,6 +55,9 @@ impl TcpOptions {
     /// A socket that is gone already fails at its first read.
     fn apply(self, stream: &TcpStream) {
         let _ = stream.set_nodelay(self.nodelay);
+        // What the kernel holds unsent cannot be overtaken by what is small.
+        #[cfg(any(target_os = "android", target_os = "linux"))]
+        let _ = SockRef::from(stream).set_tcp_notsent_lowat(limits::UNSENT_IN_KERNEL);
         if let Some(idle) = self.keepalive {
             let keepalive = TcpKeepalive::new().with_time(idle).with_interval(idle);
             let _ = SockRef::from(stream).set_tcp_keepalive(&keepalive);

@@ -14,6 +14,10 @@ pub(crate) struct Route {
     /// The method's index in its service.
     pub(crate) method: u32,
     pub(crate) run: Run,
+    /// Whether the result is a stream.
+    pub(crate) streams: bool,
+    /// Whether the caller sends a stream.
+    pub(crate) takes: bool,
     /// Whether it was told that its handler holds others up.
     is_told: AtomicBool,
 }
@@ -23,6 +27,11 @@ impl Route {
     pub(crate) fn name(&self) -> String {
         let service = self.dispatcher.description();
         format!("{}.{}", service.name, service.methods[self.method as usize].name)
+    }
+
+    /// Whether items pass, in either direction.
+    pub(crate) fn is_streaming(&self) -> bool {
+        self.streams || self.takes
     }
 
     /// Whether this is the first time that something is told of it.
@@ -69,6 +78,8 @@ impl Router {
                     dispatcher: Arc::clone(&dispatcher),
                     method: index,
                     run: if spawns && method.run == Run::Inline { Run::Spawn } else { method.run },
+                    streams: method.streams.is_some(),
+                    takes: method.takes.is_some(),
                     is_told: AtomicBool::new(false),
                 });
             }

@@ -131,6 +131,29 @@ impl Server {
         self
     }
 
+    /// Sets how many bytes of a stream's items may be under way or untaken; 256 KiB by default, at most 1 GiB.
+    ///
+    /// It bounds what a stream costs whose consumer stops, and what it can move within a round trip. An item larger than half of it
+    /// passes all the same.
+    pub fn stream_window(mut self, bytes: usize) -> Self {
+        self.config.stream_window = bytes;
+        self
+    }
+
+    /// Sets the same for all streams of a connection together; 16 MiB by default, at most 1 GiB.
+    pub fn connection_window(mut self, bytes: usize) -> Self {
+        self.config.connection_window = bytes;
+        self
+    }
+
+    /// Sets how many bytes of large messages are sent ahead of what the other end has read; 2 MiB by default.
+    ///
+    /// What is small waits behind them: 2 ms at 1 GB/s. A large message moves at most so many within a round trip.
+    pub fn parts_ahead(mut self, bytes: usize) -> Self {
+        self.config.parts_ahead = bytes;
+        self
+    }
+
     /// Sets how many bytes may be unsent to a client that reads slowly, before nothing more is read from it and none of its handlers
     /// polled; 1 MiB by default.
     pub fn write_high_water(mut self, bytes: usize) -> Self {
@@ -159,8 +182,8 @@ impl Server {
         self
     }
 
-    /// Sets how long a connection may be without a call before it is closed, in order; without end by default. Its client makes
-    /// another one when it needs one.
+    /// Sets how long a connection may be without a call before it is closed, in order, within twice this time; without end by default. Its
+    /// client makes another one when it needs one.
     pub fn idle_timeout(mut self, timeout: Duration) -> Self {
         self.config.idle_timeout = timeout;
         self
@@ -169,7 +192,7 @@ impl Server {
     /// Sets how old a connection may become, give or take a tenth, before it is closed in order: its client makes another one, and
     /// so spreads over servers that were added; without end by default. Its calls may take as long as [`drain_timeout`](Self::drain_timeout) says.
     pub fn max_connection_age(mut self, age: Duration) -> Self {
-        self.bounds.max_age = Some(age);
+        self.bounds.max_age = Some(age.min(limits::MAX_TIMEOUT));
         self
     }
 
@@ -179,7 +202,7 @@ impl Server {
         self
     }
 
-    /// Sets how many connections one address may have; without a limit of its own by default, because many clients may stand
+    /// Sets how many connections one address may have, or, of IPv6, one network of 64 bits, which is what a site or a customer has; without a limit of its own by default, because many clients may stand
     /// behind one address. At least 1. Further ones are told so and closed; clients of this project try again a little later. Unix sockets
     /// have no address.
     pub fn max_connections_per_address(mut self, connections: usize) -> Self {
@@ -190,7 +213,8 @@ impl Server {
     /// Lets the system's own TCP ask a silent client, after this idle time and in this interval; off by default, because the
     /// connection's own pings do more: they notice a process that hangs, not only a machine that is gone.
     pub fn tcp_keepalive(mut self, idle: Duration) -> Self {
-        self.tcp.keepalive = Some(idle);
+        // What the system takes: whole seconds, up to 32,767.
+        self.tcp.keepalive = Some(idle.clamp(Duration::from_secs(1), Duration::from_secs(32_767)));
         self
     }
 

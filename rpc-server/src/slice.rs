@@ -22,6 +22,8 @@ const LONGEST_INTERVAL: u32 = 16;
 const LONG_POLL: Duration = Duration::from_millis(10);
 /// So many frames after a long one of which it is not known which it was, the clock is read at each.
 const SUSPICION: u32 = 1000;
+/// So many reads, and the clock is read although no frame has come.
+const READS: u32 = 16;
 const FLUSH_AFTER: Duration = Duration::from_micros(10);
 
 /// One turn of a connection's task.
@@ -33,6 +35,7 @@ pub(crate) struct Slice {
     left: u32,
     /// How many frames are still to be timed one by one.
     suspicion: u32,
+    reads: u32,
     /// The last poll, if it was long and alone.
     long_poll: Option<Duration>,
 }
@@ -47,6 +50,7 @@ impl Slice {
             interval: 1,
             left: 1,
             suspicion,
+            reads: 0,
             long_poll: None,
         }
     }
@@ -78,6 +82,13 @@ impl Slice {
         self.left = self.interval;
         self.last = now;
         self.has_ended()
+    }
+
+    /// Counts a read, which is no frame: one of a large message may take many; whether the slice is over.
+    pub(crate) fn is_over_behind_read(&mut self) -> bool {
+        self.reads += 1;
+        let is_late = || Instant::now().duration_since(self.start) >= SLICE;
+        self.reads.is_multiple_of(READS) && is_late() || self.has_ended()
     }
 
     /// How long the poll took that was counted last, if it held up others.

@@ -1,17 +1,22 @@
 //! Handlers that do not run in their connection's task: `spawn` and `blocking`.
 //!
 //! Both are sessions like any other, whose slots hold a task's handle instead of a future. The task enters the call's scope
-//! itself. Clearing a slot aborts its task, which drops the handler; a blocking call cannot be aborted once it runs, so
-//! its context says that it is cancelled, and its slot stays taken until it has ended. A panic comes out of the handle and is raised again where every handler's is caught.
+//! itself. Clearing a slot tells the call's context, and aborts the task, which drops the handler at its next `await`; a blocking call cannot be
+//! aborted once it runs. Until the handler is gone its slot stays taken, and if its connection ends before, it is still counted among the
+//! server's calls. A panic comes out of the handle and is raised again where every handler's is caught.
 
 use std::{
     panic::resume_unwind,
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll, ready},
 };
 
-use rpc_core::{Answer, Dispatcher, Error, Request, Session, current};
+use rpc_core::{
+    Answer, Dispatcher, Error, Request, Session,
+    connection::server::{Outliving, Permits},
+    current,
+};
 use tokio::task::{JoinError, JoinHandle};
 use tokio_util::sync::CancellationToken;
 
@@ -30,38 +35,46 @@ pub(crate) enum Pool {
 pub(crate) struct Tasks {
     dispatcher: Arc<dyn Dispatcher>,
     pool: Pool,
+    permits: Arc<Permits>,
     places: Vec<Option<Task>>,
 }
 
 impl Tasks {
-    pub(crate) fn new(dispatcher: &Arc<dyn Dispatcher>, pool: Pool) -> Self {
-        Self { dispatcher: Arc::clone(dispatcher), pool, places: Vec::new() }
+    pub(crate) fn new(
+        dispatcher: &Arc<dyn Dispatcher>,
+        pool: Pool,
+        permits: &Arc<Permits>,
+    ) -> Self {
+        let (dispatcher, permits) = (Arc::clone(dispatcher), Arc::clone(permits));
+        Self { dispatcher, pool, permits, places: Vec::new() }
     }
 
     fn begin(&self, request: Request) -> Task {
         let dispatcher = Arc::clone(&self.dispatcher);
         let inherited = current::Inherited::new(request.context().deadline());
         let scope = trace::Scope::current();
-        match self.pool {
+        let token = request.context().token().clone();
+        let life = Arc::new(Life::default());
+        let alive = Alive(Arc::clone(&life));
+        let handle = match self.pool {
             Pool::Workers => {
                 let mut handler = dispatcher.owned(request);
                 let scoped = std::future::poll_fn(move |cx| {
+                    let _alive = &alive;
                     let _span = scope.enter();
                     let _scope = current::enter(inherited);
                     handler.as_mut().poll(cx)
                 });
-                Task { handle: tokio::spawn(scoped), token: None }
+                tokio::spawn(scoped)
             }
-            Pool::Blocking => {
-                let token = request.context().token().clone();
-                let handle = tokio::task::spawn_blocking(move || {
-                    let _span = scope.enter();
-                    let _scope = current::enter(inherited);
-                    dispatcher.blocking(request)
-                });
-                Task { handle, token: Some(token) }
-            }
-        }
+            Pool::Blocking => tokio::task::spawn_blocking(move || {
+                let _alive = alive;
+                let _span = scope.enter();
+                let _scope = current::enter(inherited);
+                dispatcher.blocking(request)
+            }),
+        };
+        Task { handle, token, life, permits: Arc::clone(&self.permits) }
     }
 }
 
@@ -84,18 +97,16 @@ impl Session for Tasks {
     }
 
     fn clear(&mut self, slot: usize) -> bool {
-        match &self.places[slot] {
-            // The thread runs on, and the slot with it: what cannot be stopped counts as in flight until it ends.
-            Some(Task { handle, token: Some(token) }) => {
-                token.cancel();
-                handle.abort();
-                false
-            }
-            _ => {
-                self.places[slot] = None;
-                true
+        if let Some(task) = &self.places[slot] {
+            task.token.cancel();
+            task.handle.abort();
+            // What is not gone counts as in flight until it is.
+            if !task.handle.is_finished() {
+                return false;
             }
         }
+        self.places[slot] = None;
+        true
     }
 }
 
@@ -112,14 +123,46 @@ fn raise(error: JoinError) -> Answer {
 /// A running task, which ends with its slot.
 struct Task {
     handle: JoinHandle<Answer>,
-    token: Option<CancellationToken>,
+    token: CancellationToken,
+    life: Arc<Life>,
+    permits: Arc<Permits>,
 }
 
 impl Drop for Task {
     fn drop(&mut self) {
+        self.token.cancel();
         self.handle.abort();
-        if let Some(token) = &self.token {
-            token.cancel();
+        let mut stage = self.life.lock();
+        if let Stage::Running = *stage {
+            *stage = Stage::Orphaned(self.permits.outlive());
         }
+    }
+}
+
+/// Whether a handler is there, and whether its connection is.
+#[derive(Default)]
+struct Life(Mutex<Stage>);
+
+#[derive(Default)]
+enum Stage {
+    #[default]
+    Running,
+    /// Its connection is gone: its place among the server's calls is its own.
+    Orphaned(#[expect(dead_code, reason = "it is there to be dropped")] Outliving),
+    Gone,
+}
+
+impl Life {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Stage> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Dropped with a handler.
+struct Alive(Arc<Life>);
+
+impl Drop for Alive {
+    fn drop(&mut self) {
+        *self.0.lock() = Stage::Gone;
     }
 }

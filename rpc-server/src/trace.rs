@@ -4,10 +4,14 @@
 //! listens, a call costs the look at that; where the feature `tracing` is off, nothing: the types here are empty then.
 
 #[cfg(feature = "tracing")]
-pub(crate) use on::{Call, Connection, Scope, accept_failed, refused, slow_poll, turned_away};
+pub(crate) use on::{
+    Call, Connection, Scope, accept_failed, connection_panicked, refused, slow_poll, turned_away,
+};
 
 #[cfg(not(feature = "tracing"))]
-pub(crate) use off::{Call, Connection, Scope, accept_failed, refused, slow_poll, turned_away};
+pub(crate) use off::{
+    Call, Connection, Scope, accept_failed, connection_panicked, refused, slow_poll, turned_away,
+};
 
 #[cfg(feature = "tracing")]
 mod on {
@@ -112,6 +116,11 @@ mod on {
         warn!(target: "rpc", %error, ?pause, "a connection could not be accepted; the server goes on after a pause");
     }
 
+    /// A connection's own task panicked, which is a defect of this crate.
+    pub(crate) fn connection_panicked() {
+        warn!(target: "rpc", "the task of a connection panicked; its calls were dropped, and the server goes on");
+    }
+
     pub(crate) fn slow_poll(method: &str, spent: Duration) {
         warn!(
             target: "rpc",
@@ -175,6 +184,8 @@ mod off {
     pub(crate) fn turned_away(_: &Peer) {}
 
     pub(crate) fn accept_failed(_: &io::Error, _: Duration) {}
+
+    pub(crate) fn connection_panicked() {}
 
     pub(crate) fn slow_poll(_: &str, _: Duration) {}
 }

@@ -57,6 +57,11 @@ impl SlotWake {
         Arc::new(Self { slot, is_listed: AtomicBool::new(false), wakes: Arc::clone(wakes) })
     }
 
+    /// The connection's task lists the slot itself; whether it was not listed.
+    pub(crate) fn list(&self) -> bool {
+        !self.is_listed.swap(true, Ordering::AcqRel)
+    }
+
     /// The slot is about to be polled: the next wake lists it again.
     ///
     /// An exchange, not a store: a store could become visible after the poll's own loads, and a wake between the two would
@@ -72,7 +77,7 @@ impl Wake for SlotWake {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        if !self.is_listed.swap(true, Ordering::AcqRel) {
+        if self.list() {
             self.wakes.woken.lock().unwrap_or_else(PoisonError::into_inner).push(self.slot);
             self.wakes.task.wake();
         }

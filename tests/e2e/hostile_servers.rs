@@ -17,6 +17,7 @@ on_each_network!(
     a_goodbye_says_why,
     a_violators_calls_are_not_repeated,
     a_server_that_sends_every_call_away_is_asked_ever_more_rarely,
+    a_server_that_sends_everyone_away_is_asked_ever_more_rarely,
     an_end_inside_a_frame_is_said,
     an_answer_that_does_not_decode_fails_alone,
     an_answer_that_is_too_large_fails_alone,
@@ -70,8 +71,13 @@ async fn what_breaks_the_protocol_ends_every_call(network: Network) {
             framed(vec![0x94, 0, 1, 0xa1, b'm', 0x90]),
             "a message of type 0 from the wrong side (PROTOCOL 3.4)",
         ),
-        (framed(vec![0x93, 6, 1, 0xc0]), "a message of type 6 from the wrong side (PROTOCOL 3.4)"),
-        (framed(vec![0x93, 8, 1, 0xc0]), "unknown message type 8 (PROTOCOL 3.4)"),
+        // One for each of its calls may be meant for a stream that it does not know of.
+        (framed(vec![0x93, 6, 1, 0xc0]).repeat(4), "(PROTOCOL 10.8)"),
+        (
+            framed(vec![0x94, 8, 1, 0xc0, 0xc0]),
+            "a message of type 8 from the wrong side (PROTOCOL 3.4)",
+        ),
+        (framed(vec![0x93, 18, 1, 0xc0]), "unknown message type 18 (PROTOCOL 3.4)"),
         (framed(vec![0x94, 1, 0, 7, 0xc0]), "the error of a message: expected an array"),
         (framed(vec![0x93, 1, 0, 0xc0]), "a message of type 1 with 3 elements (PROTOCOL 3.3)"),
     ] {
@@ -120,7 +126,24 @@ async fn a_violators_calls_are_not_repeated(network: Network) {
     assert_eq!(sum.await.expect("it does not panic").expect("it was answered"), 3);
 }
 
+/// How a server that is asked by one call sends it away.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Goodbye {
+    /// When it has asked.
+    ToTheCall,
+    /// Right behind the hello.
+    ToEveryone,
+}
+
 async fn a_server_that_sends_every_call_away_is_asked_ever_more_rarely(network: Network) {
+    asked_ever_more_rarely(network, Goodbye::ToTheCall).await;
+}
+
+async fn a_server_that_sends_everyone_away_is_asked_ever_more_rarely(network: Network) {
+    asked_ever_more_rarely(network, Goodbye::ToEveryone).await;
+}
+
+async fn asked_ever_more_rarely(network: Network, goodbye: Goodbye) {
     let place = Place::new(network);
     let doorway = place.listen().await;
     let client = ProbeClient::new(Channel::builder(doorway.address()).connect_lazy());
@@ -136,11 +159,27 @@ async fn a_server_that_sends_every_call_away_is_asked_ever_more_rarely(network: 
                 assert!(waited >= pause / 2, "it came back after {waited:?}, not {pause:?}");
                 pause *= 2;
             }
-            wire.welcome().await;
-            // Whatever it is, it is read: a socket that is closed with bytes unread may lose the goodbye.
-            wire.hear().await;
-            last_goodbye = Some(Instant::now());
-            wire.say(&go_away(0, None)).await;
+            match goodbye {
+                Goodbye::ToTheCall => {
+                    wire.welcome().await;
+                    // Whatever it is, it is read: a socket that is closed with bytes unread may lose the goodbye.
+                    wire.hear().await;
+                    last_goodbye = Some(Instant::now());
+                    wire.say(&go_away(0, None)).await;
+                }
+                Goodbye::ToEveryone => {
+                    wire.preface().await.expect("it introduces itself");
+                    assert_eq!(wire.hear().await, Said::Hello);
+                    let mut bytes = rpc_core::frame::preface(1, 0).to_vec();
+                    for message in [hello(1_024), go_away(0, None)] {
+                        let length = u32::try_from(message.len()).expect("it is small");
+                        bytes.extend_from_slice(&length.to_be_bytes());
+                        bytes.extend_from_slice(&message);
+                    }
+                    last_goodbye = Some(Instant::now());
+                    wire.send(&bytes).await;
+                }
+            }
             goodbyes += 1;
         }
     };

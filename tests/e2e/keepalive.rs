@@ -41,7 +41,9 @@ async fn a_silent_client_is_asked_and_given_up(network: Network) {
 }
 
 async fn a_client_that_answers_is_kept(network: Network) {
-    let mut served = watchful(network).await;
+    // Whoever is asked has as long as a busy machine may take.
+    let patient = |server: Server| server.keepalive_idle(SHORT).keepalive_timeout(SHORT * 25);
+    let mut served = Served::with(Place::new(network), patient).await;
     let client = served.client().await;
     let held = tokio::spawn(client.hold(1));
     assert_eq!(served.event().await, Event::Started(1));
@@ -193,6 +195,56 @@ async fn who_does_not_read_is_not_asked() {
             }
         }
         task.abort();
+    })
+    .await;
+}
+
+#[rpc::service]
+trait Clock {
+    /// Lets so many seconds pass, in a single poll.
+    async fn pass(&self, seconds: u64) -> u64;
+}
+
+struct Hands;
+
+impl Clock for Hands {
+    async fn pass(&self, seconds: u64) -> u64 {
+        let advance = std::pin::pin!(tokio::time::advance(Duration::from_secs(seconds)));
+        // The time has passed with the first poll; what is left is to let others run.
+        let _ = advance.poll(&mut std::task::Context::from_waker(std::task::Waker::noop()));
+        seconds
+    }
+}
+
+/// Who has sent more than was handled so far is there.
+#[tokio::test(start_paused = true)]
+async fn silence_is_not_judged_while_frames_wait_to_be_handled() {
+    within_a_day(async {
+        let (client, server) = tokio::io::duplex(64 << 10);
+        let dispatchers: Vec<Arc<dyn Dispatcher>> = vec![Arc::new(ClockDispatcher::new(Hands))];
+        let task = tokio::spawn(rpc::serve_stream(server, dispatchers));
+        let mut wire = Wire::new(client);
+        wire.introduce().await;
+        let mut burst = Vec::new();
+        for id in 0..10 {
+            let message = request(id, "Clock.pass", numbers(&[25]));
+            let length = u32::try_from(message.len()).expect("it is small");
+            burst.extend_from_slice(&length.to_be_bytes());
+            burst.extend_from_slice(&message);
+        }
+        wire.send(&burst).await;
+        let mut answered = 0;
+        while answered < 10 {
+            match wire.hear().await {
+                Said::Ping(_) => {}
+                said => {
+                    assert_eq!(said, Said::number(answered, 25));
+                    answered += 1;
+                }
+            }
+        }
+        drop(wire);
+        task.await.expect("it does not panic").expect("it was closed");
     })
     .await;
 }

@@ -17,6 +17,8 @@ on_each_network!(
     a_timeout_is_clamped_by_the_server,
     calls_over_all_connections_have_a_limit,
     what_the_server_limits_its_errors_name,
+    a_connection_may_be_as_old_as_it_likes,
+    a_thread_that_outlives_its_connection_still_counts,
 );
 
 const SHORT: Duration = Duration::from_millis(40);
@@ -165,4 +167,48 @@ async fn what_the_server_limits_its_errors_name(network: Network) {
     let error = client.seen().await.expect_err("its answer is a map with a list");
     assert_eq!(error.kind(), Code::Internal);
     assert!(error.message().contains("nest deeper than 1 levels"), "{error}");
+}
+
+async fn a_connection_may_be_as_old_as_it_likes(network: Network) {
+    let ageless = |server: Server| {
+        server
+            .max_connection_age(Duration::MAX)
+            .idle_timeout(Duration::MAX)
+            .drain_timeout(Duration::MAX)
+    };
+    let mut served = Served::with(Place::new(network), ageless).await;
+    let client = served.client().await;
+    let held = tokio::spawn(client.hold(1));
+    assert_eq!(served.event().await, Event::Started(1));
+    assert_eq!(client.add(1, 2).await.expect("it answers"), 3);
+    served.state.release(1);
+    assert_eq!(held.await.expect("it does not panic").expect("it answers"), 1);
+    served.shutdown.shutdown();
+    served.task.await.expect("it does not panic").expect("it ended in order");
+}
+
+async fn a_thread_that_outlives_its_connection_still_counts(network: Network) {
+    let limited = |server: Server| server.max_calls(1);
+    let mut served = Served::with(Place::new(network), limited).await;
+    let mut first = served.introduced().await;
+    first.say(&request(1, "Probe.hold_stubbornly", numbers(&[1]))).await;
+    assert_eq!(served.event().await, Event::Started(1));
+    drop(first);
+    // As long as it runs there is no room, whichever connection asks, and however the server has noticed that one is gone.
+    let mut second = served.introduced().await;
+    for id in 0..50 {
+        second.say(&request(id, "Probe.add", numbers(&[1, 2]))).await;
+        let said = second.hear().await;
+        assert!(matches!(said, Said::Failure { code: 8, flags: 1, .. }), "{said:?}");
+        tokio::task::yield_now().await;
+    }
+    served.state.release(1);
+    assert_eq!(served.event().await, Event::Ended(1));
+    loop {
+        second.say(&request(99, "Probe.add", numbers(&[1, 2]))).await;
+        match second.hear().await {
+            Said::Failure { code: 8, .. } => tokio::task::yield_now().await,
+            said => break assert_eq!(said, Said::number(99, 3)),
+        }
+    }
 }

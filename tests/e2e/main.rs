@@ -5,6 +5,7 @@
 //! time is paused. Each has an overall bound, so that what hangs fails.
 
 mod addresses;
+mod belongings;
 mod calls;
 mod cancellation;
 mod connecting;
@@ -12,6 +13,7 @@ mod connections;
 mod context;
 mod deadlines;
 mod draining;
+mod flow;
 mod hostile_clients;
 mod hostile_servers;
 mod keepalive;
@@ -20,10 +22,14 @@ mod limits;
 mod listeners;
 mod oneway;
 mod panics;
+mod parts;
 mod repeating;
 mod routing;
 mod runtimes;
 mod shutdown;
 mod spawning;
+mod stream_ends;
+mod stream_lives;
+mod streams;
 mod support;
 mod waiting;

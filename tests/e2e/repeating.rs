@@ -21,6 +21,8 @@ on_each_network!(
     a_call_that_may_have_run_is_never_called_not_started,
     calls_move_on_beside_a_connection_that_goes_away,
     cancels_reach_a_connection_that_goes_away,
+    calls_that_wait_for_their_turn_move_on_at_once,
+    connections_that_leave_with_calls_that_nobody_wants_are_given_up,
 );
 
 const QUICK: Duration = Duration::from_millis(1);
@@ -261,4 +263,56 @@ async fn cancels_reach_a_connection_that_goes_away(network: Network) {
     assert_eq!(cancelled, expected);
     let error = expiring.await.expect("it does not panic").expect_err("nobody answers");
     assert_eq!(error.message(), "the deadline passed while the call waited for its answer");
+}
+
+async fn calls_that_wait_for_their_turn_move_on_at_once(network: Network) {
+    let (_place, doorway, channel) = plain_channel(network, 4).await;
+    let client = ProbeClient::new(channel);
+    let answered = tokio::spawn(client.add(1, 2));
+    let mut old = doorway.accept().await;
+    // One call at a time, of which one is answered: its server is a good one.
+    old.greet(&crate::support::hello(1)).await;
+    let id = old.hear_request("Probe.add").await;
+    old.say(&response(id, 9)).await;
+    assert_eq!(answered.await.expect("it does not panic").expect("it answers"), 9);
+    let slow = tokio::spawn(client.add(1, 2));
+    let slow_id = old.hear_request("Probe.add").await;
+    let waits = tokio::spawn(client.add(3, 4));
+    old.say(&crate::support::items::ping(1)).await;
+    assert_eq!(old.hear().await, Said::Pong(1));
+    tokio::task::yield_now().await;
+    let left = Instant::now();
+    old.say(&go_away(1, None)).await;
+    let mut new = doorway.accept().await;
+    new.welcome().await;
+    let id = new.hear_request("Probe.add").await;
+    // Not when a timer fires next: that of the silent connection would.
+    assert!(left.elapsed() < Duration::from_secs(10), "{:?}", left.elapsed());
+    new.say(&response(id, 7)).await;
+    assert_eq!(waits.await.expect("it does not panic").expect("the new server answers"), 7);
+    old.say(&response(slow_id, 3)).await;
+    assert_eq!(slow.await.expect("it does not panic").expect("the old server answers"), 3);
+}
+
+async fn connections_that_leave_with_calls_that_nobody_wants_are_given_up(network: Network) {
+    let (_place, doorway, channel) = plain_channel(network, 4).await;
+    let client = ProbeClient::new(channel.clone());
+    let mut left = Vec::new();
+    // One more than a channel has places for.
+    for round in 0..=rpc::limits::MAX_LINKS as u64 {
+        let answered = tokio::spawn(client.add(1, 2));
+        let mut wire = doorway.accept().await;
+        wire.welcome().await;
+        let id = wire.hear_request("Probe.add").await;
+        wire.say(&response(id, round)).await;
+        let sum = answered.await.expect("it does not panic").expect("it answers");
+        assert_eq!(u64::try_from(sum).expect("it is small"), round);
+        // This one is never answered, and its server goes away and stays.
+        let unwanted = tokio::spawn(client.add(3, 4));
+        wire.hear_request("Probe.add").await;
+        unwanted.abort();
+        assert!(matches!(wire.hear().await, Said::Cancel { .. }));
+        leave(&mut wire, 2, &channel).await;
+        left.push(wire);
+    }
 }

@@ -58,7 +58,7 @@ async fn what_does_not_exist_is_named(network: Network) {
     assert!(error.is_not_started() && !error.is_retryable());
     let error = ClockClient::new(channel.clone()).tick(1).await.expect_err("there is none");
     assert_eq!(error.kind(), Code::Unimplemented);
-    assert_eq!(error.message(), "there is no service \"lab.Clock\" here; there is: Probe");
+    assert_eq!(error.message(), "there is no service \"lab.Clock\" here; there is: Probe, Feed");
     assert_eq!(ProbeClient::new(channel).add(1, 2).await.expect("it goes on"), 3);
 }
 

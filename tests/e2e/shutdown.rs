@@ -174,3 +174,53 @@ async fn a_dropped_server_ends_at_once(network: Network) {
     assert!(held.await.expect("it does not panic").expect_err("it is gone").is_unavailable());
     assert!(spawned.await.expect("it does not panic").expect_err("it is gone").is_unavailable());
 }
+
+/// More connect than a task takes of its listener in one go.
+#[tokio::test]
+async fn all_who_queue_at_the_end_are_greeted() {
+    crate::support::within(async {
+        const QUEUE: u32 = 300;
+        let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None);
+        let socket = socket.expect("the system has sockets");
+        let anywhere: std::net::SocketAddr = ([127, 0, 0, 1], 0).into();
+        socket.bind(&anywhere.into()).expect("a port is free");
+        socket.listen(1_024).expect("it is bound");
+        let listener = rpc::Listener::try_from(std::net::TcpListener::from(socket));
+        let server = Server::new(listener.expect("it listens"));
+        let address = server.local_addr().expect("it is bound").to_string();
+        let (steward, _state, _events) = service();
+        let server = server.add(ProbeDispatcher::new(steward));
+        let mut queue = Vec::new();
+        for id in 0..QUEUE {
+            let mut wire = crate::support::connect(&address).await;
+            wire.send(&rpc_core::frame::preface(1, 0)).await;
+            wire.say(&crate::support::hello(0)).await;
+            wire.say(&request(id, "Probe.add", numbers(&[1, 2]))).await;
+            queue.push((id, wire));
+        }
+        server.shutdown_handle().shutdown();
+        let task = tokio::spawn(server.run());
+        for (id, mut wire) in queue {
+            wire.preface().await.expect("it is greeted");
+            assert_eq!(wire.hear().await, Said::Hello);
+            // It learns that its call did not run, if it was not accepted.
+            let said = wire.hear_until(|said| *said == Said::Closed).await;
+            let is_right = match &said[..] {
+                [Said::GoAway { accepted: 0, .. }, Said::Closed]
+                | [
+                    Said::GoAway { accepted: 0, .. },
+                    Said::Failure { flags: 1, .. },
+                    Said::Closed,
+                ] => true,
+                [Said::GoAway { accepted: 1, .. }, answer, Said::Closed]
+                | [answer, Said::GoAway { accepted: 1, .. }, Said::Closed] => {
+                    *answer == Said::number(id, 3)
+                }
+                _ => false,
+            };
+            assert!(is_right, "{said:?}");
+        }
+        task.await.expect("it does not panic").expect("it ended in order");
+    })
+    .await;
+}

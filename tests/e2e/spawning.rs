@@ -77,3 +77,52 @@ async fn a_spawned_handler_ends_with_its_call_and_panics_alone(network: Network)
     let brief = client.hold_blocking(2).timeout(Duration::from_millis(30));
     assert!(brief.await.expect_err("it takes too long").is_timeout());
 }
+
+#[rpc::service]
+trait Computing {
+    /// Computes until nobody waits any more, without an await.
+    #[rpc(spawn)]
+    async fn compute(&self, ctx: &rpc::Context);
+}
+
+struct Computer(tokio::sync::mpsc::UnboundedSender<&'static str>);
+
+impl Computing for Computer {
+    async fn compute(&self, ctx: &rpc::Context) {
+        self.0.send("started").expect("the test listens");
+        while !ctx.is_cancelled() {
+            std::thread::yield_now();
+        }
+        self.0.send("cancelled").expect("the test listens");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn a_spawned_handler_can_ask_whether_anybody_waits() {
+    crate::support::within(async {
+        let (told, mut tells) = tokio::sync::mpsc::unbounded_channel();
+        let server = Server::bind("tcp://127.0.0.1:0").await.expect("a port is free");
+        let address = server.local_addr().expect("it is bound").to_string();
+        let running = tokio::spawn(server.serve(ComputingDispatcher::new(Computer(told))));
+        let client = ComputingClient::connect(&address).await.expect("it listens");
+        // Dropped, expired, and gone with its connection.
+        let dropped = tokio::spawn(client.compute());
+        assert_eq!(tells.recv().await, Some("started"));
+        dropped.abort();
+        assert_eq!(tells.recv().await, Some("cancelled"));
+        let brief = client.compute().timeout(Duration::from_millis(50));
+        assert!(brief.await.expect_err("it does not end by itself").is_timeout());
+        assert_eq!(tells.recv().await, Some("started"));
+        assert_eq!(tells.recv().await, Some("cancelled"));
+        let call = client.compute();
+        let lost = tokio::spawn(async move {
+            let _ = call.await;
+        });
+        assert_eq!(tells.recv().await, Some("started"));
+        drop(client);
+        lost.abort();
+        assert_eq!(tells.recv().await, Some("cancelled"));
+        running.abort();
+    })
+    .await;
+}

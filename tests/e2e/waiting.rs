@@ -162,3 +162,19 @@ async fn the_state_can_be_watched(network: Network) {
     while watch.changed().await != ChannelState::Closed {}
     assert_eq!(watch.changed().await, ChannelState::Closed);
 }
+
+#[test]
+fn a_watch_learns_that_the_runtime_is_gone() {
+    let runtime = || tokio::runtime::Runtime::new().expect("the system has threads");
+    let first = runtime();
+    let channel = first.block_on(async {
+        Channel::builder("tcp://127.0.0.1:1").wait_for_connection(Duration::ZERO).connect_lazy()
+    });
+    let mut watch = channel.watch();
+    drop(first);
+    runtime().block_on(crate::support::within(async {
+        assert!(!watch.reached(ChannelState::Ready).await);
+        assert!(watch.reached(ChannelState::Closed).await);
+        assert_eq!(channel.state(), ChannelState::Closed);
+    }));
+}

@@ -15,6 +15,7 @@ mod process;
 mod processes;
 mod proxy;
 mod storms;
+mod streams;
 
 /// Bytes in use are counted, so that what a storm leaves behind is seen.
 #[global_allocator]

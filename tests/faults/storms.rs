@@ -6,6 +6,9 @@ use rpc::Channel;
 
 use crate::support::{Network, Place, ProbeClient, Served, poll_once, within};
 
+/// What tables may have grown by where more calls were in flight at once than before. A leak of 8 bytes a cancel would be more.
+const SLACK: usize = 512 << 10;
+
 /// Bytes that are allocated now.
 fn in_use() -> usize {
     let stats = crate::ALLOCATOR.stats();
@@ -47,10 +50,15 @@ async fn a_storm_of_cancels_leaves_nothing_behind() {
             }
         }
         let before = before.expect("a tenth was cancelled");
-        let after = settled(&client).await;
+        // Other tests of this process hold some, too, for a while.
+        let mut after = settled(&client).await;
+        let patience = std::time::Instant::now();
+        while after > before + SLACK && patience.elapsed() < Duration::from_secs(30) {
+            after = settled(&client).await;
+        }
         println!("{made} calls, {cancelled} of them cancelled; {before} bytes, then {after}");
         assert!(made > cancelled, "no answer was in time: nothing was raced");
-        assert!(after <= before + (64 << 10), "{before} bytes, then {after}");
+        assert!(after <= before + SLACK, "{before} bytes, then {after}");
         // Every place is free again, on both sides: as many calls as are accepted run at once.
         let calls: Vec<_> = (0..1024).map(|key| tokio::spawn(client.hold(key))).collect();
         let mut served = served;

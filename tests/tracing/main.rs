@@ -14,6 +14,7 @@ mod connections;
 mod holding;
 mod log;
 mod once;
+mod streams;
 #[path = "../e2e/support/wire.rs"]
 #[expect(dead_code, reason = "other tests say more of the protocol by hand")]
 mod wire;

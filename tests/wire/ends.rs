@@ -4,10 +4,10 @@ use std::{sync::Arc, time::Instant};
 
 use bytes::{Buf, BytesMut};
 use rpc_core::{
-    Code, Error, Peer, Request, Violation,
+    Code, Error, Peer, Request, Surroundings, Violation,
     connection::{
         client,
-        server::{self, CallKey},
+        server::{self, CallKey, Shape},
     },
     dispatch::Blank,
     frame::{Frame, FrameCodec, FrameError, take_preface},
@@ -31,6 +31,8 @@ pub(crate) const EMPTY_HELLO: [u8; 7] = [0, 0, 0, 3, 0x92, 14, 0x80];
 pub(crate) enum Asked {
     Call(CallKey, Request),
     Cancel(u32),
+    Item(Result<Payload, Error>, u64),
+    EndOfItems(Result<(), Error>),
     GoAway(Option<Error>),
 }
 
@@ -42,6 +44,8 @@ pub(crate) struct Server {
     pub(crate) now: Instant,
     /// Whether a call is noted as pending before the next frame is read; its handle is 0.
     pub(crate) pends: bool,
+    /// What calls are then noted as streaming, if they are.
+    pub(crate) shape: Option<Shape>,
 }
 
 impl Server {
@@ -53,6 +57,7 @@ impl Server {
             input: BytesMut::new(),
             now: Instant::now(),
             pends: false,
+            shape: None,
         }
     }
 
@@ -64,6 +69,20 @@ impl Server {
         assert!(end.machine.is_open());
         drain(end.machine.output());
         end
+    }
+
+    /// An end whose client is of this project, with these limits.
+    pub(crate) fn greeted(config: server::Config, client: client::Config) -> Self {
+        let mut end = Self::new(config);
+        end.feed(&Client::connected(client).written()).expect("a client's opening is right");
+        drain(end.machine.output());
+        end
+    }
+
+    /// The same, whose calls are all of a method that streams.
+    pub(crate) fn streaming(config: server::Config, client: client::Config, takes: bool) -> Self {
+        let shape = Some(Shape { takes });
+        Self { pends: true, shape, ..Self::greeted(config, client) }
     }
 
     /// Takes bytes, and says what they ask for.
@@ -78,16 +97,24 @@ impl Server {
         }
         while let Some(mut frame) = self.codec.decode(&mut self.input).map_err(violation)? {
             match self.machine.receive(&mut frame, self.now)? {
-                server::Event::None | server::Event::Refused { .. } => {}
+                server::Event::None | server::Event::Refused { .. } | server::Event::Room => {}
                 server::Event::Call(key, incoming) => {
                     if self.pends {
                         self.machine.pending(key, 0, incoming.deadline());
                     }
-                    let blank = Blank::new(Arc::new(Peer::Local));
+                    if let Some(shape) = self.shape {
+                        self.machine.streams(key, 0, shape);
+                    }
+                    let blank = Blank::new(Arc::new(Surroundings::new(Peer::Local)));
                     asked.push(Asked::Call(key, blank.fill(incoming, 0)));
                 }
                 server::Event::Cancel { handle } => asked.push(Asked::Cancel(handle)),
+                server::Event::Item { handle: 0, item, cost } => {
+                    asked.push(Asked::Item(item, cost))
+                }
+                server::Event::EndOfItems { handle: 0, end } => asked.push(Asked::EndOfItems(end)),
                 server::Event::GoAway(error) => asked.push(Asked::GoAway(error)),
+                other => unreachable!("no call has another handle: {other:?}"),
             }
             if let Frame::Whole(body) = frame {
                 self.codec.recycle(body);
@@ -110,14 +137,28 @@ impl Server {
         self.codec.decode_eof(&mut self.input).map(|_| ()).map_err(violation)
     }
 
-    /// What was written since this was asked last.
+    /// What was written since this was asked last, with large messages behind the others.
     pub(crate) fn written(&mut self) -> Vec<u8> {
-        drain(self.machine.output())
+        let mut written = drain(self.machine.output());
+        while self.machine.next_part() {
+            written.extend(drain(self.machine.output()));
+        }
+        written
     }
 }
 
 /// What a caller got.
 pub(crate) type Outcome = Option<Result<Payload, Error>>;
+
+/// What has come of a stream, or about one.
+#[derive(Debug)]
+pub(crate) enum Got {
+    Item(Result<Payload, Error>, u64),
+    Lost(u64, u64),
+    Begun,
+    Stopped,
+    Room,
+}
 
 /// The client's end.
 pub(crate) struct Client {
@@ -127,6 +168,8 @@ pub(crate) struct Client {
     pub(crate) input: BytesMut,
     pub(crate) has_preface: bool,
     pub(crate) now: Instant,
+    /// What has come of streams.
+    pub(crate) got: Vec<Got>,
 }
 
 impl Client {
@@ -142,6 +185,7 @@ impl Client {
             input: BytesMut::new(),
             has_preface: false,
             now,
+            got: Vec::new(),
         }
     }
 
@@ -177,7 +221,7 @@ impl Client {
     pub(crate) fn transmit(&mut self) {
         while let Some(transmitted) = self.machine.transmit(self.now) {
             match transmitted {
-                client::Transmitted::Request => {}
+                client::Transmitted::Request | client::Transmitted::Upload(_) => {}
                 client::Transmitted::Notification(waiter) => *waiter = Some(Ok(Payload::nil())),
                 client::Transmitted::Refused(waiter, error) => *waiter = Some(Err(error)),
             }
@@ -198,6 +242,13 @@ impl Client {
             match self.machine.receive(self.link, &mut frame, self.now)? {
                 client::Event::None | client::Event::Gone(..) => {}
                 client::Event::Answered(waiter, outcome) => *waiter = Some(outcome),
+                client::Event::Item { item, cost, .. } => self.got.push(Got::Item(item, cost)),
+                client::Event::LostItems { count, cost, .. } => {
+                    self.got.push(Got::Lost(count, cost));
+                }
+                client::Event::Begun(_) => self.got.push(Got::Begun),
+                client::Event::Stopped(_) => self.got.push(Got::Stopped),
+                client::Event::Room | client::Event::Writable(_) => self.got.push(Got::Room),
                 client::Event::GoAway(error) => farewells.push(error),
             }
             if let Frame::Whole(body) = frame {
@@ -219,9 +270,13 @@ impl Client {
         self.codec.decode_eof(&mut self.input).map(|_| ()).map_err(violation)
     }
 
-    /// What was written since this was asked last.
+    /// What was written since this was asked last, with large messages behind the others.
     pub(crate) fn written(&mut self) -> Vec<u8> {
-        drain(self.machine.output(self.link))
+        let mut written = drain(self.machine.output(self.link));
+        while self.machine.next_part(self.link) {
+            written.extend(drain(self.machine.output(self.link)));
+        }
+        written
     }
 }
 
@@ -235,6 +290,19 @@ pub(crate) fn call(method: &'static str, arguments: impl FnOnce(&mut Encoder)) -
 /// The same, of a method that may be called again, and so may be sent before the server's hello has come.
 pub(crate) fn early(outgoing: client::Outgoing) -> client::Outgoing {
     client::Outgoing { idempotent: true, ..outgoing }
+}
+
+/// A call of a method that answers with a stream, or takes one, or both.
+pub(crate) fn streaming(streams: bool, takes: bool) -> client::Outgoing {
+    let outgoing = call("S.m", |out| rpc_core::msgpack::write_array_len(out.buffer(), 0));
+    client::Outgoing { streams, takes, ..outgoing }
+}
+
+/// An item, or an argument, that is this number.
+pub(crate) fn number(number: u8) -> Encoder {
+    let mut encoder = Encoder::default();
+    rpc_core::msgpack::write_uint(encoder.buffer(), number.into());
+    encoder
 }
 
 /// A call of `Echo.ping` with an argument of so many bytes.

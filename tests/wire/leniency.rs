@@ -1,5 +1,8 @@
 //! What a receiver must accept although this project's writers never write it: integers of any width, arguments by
 //! name, arguments left out or too many, unknown keys, unknown types that may be ignored, further elements of an error.
+//! What it must accept of streams is in [`streams`].
+
+mod streams;
 
 use std::time::Duration;
 
@@ -181,19 +184,22 @@ fn a_key_that_stands_twice_has_its_last_value() {
 }
 
 #[test]
-fn a_timeout_that_no_clock_can_hold_means_the_longest() {
+fn a_timeout_that_no_clock_can_hold_means_none() {
+    // Rules 4.7 and 11: it is read as the longest one.
     let longest = Duration::from_secs(1 << 31);
     let metadata = [&[0x81, 0, 0xcf][..], &[0xff; 8]].concat();
     let message = [&[0x95, 3, 7, 0xa1, b'm'][..], &metadata, &[0x90]].concat();
     let mut server = Server::opened(server_config());
     let (_, request) = server.call(&framed(&message));
-    assert_eq!(request.context().deadline(), Some(server.now + longest));
+    assert_eq!(request.context().deadline(), None);
 
     let hello = [&[0x92, 14, 0x82, 0, 0xcf][..], &[0xff; 8], &[4, 0xcf], &[0xff; 8]].concat();
     let mut server = Server::new(server_config());
     server.feed(&PREFACE).expect("a right preface");
     server.feed(&framed(&hello)).expect("a right hello");
     assert_eq!(server.machine.default_timeout(), Some(longest));
+    let (_, request) = server.call(&framed(&[0x94, 0, 7, 0xa1, b'm', 0x90]));
+    assert_eq!(request.context().deadline(), None);
 }
 
 /// What a client makes of this error.

@@ -10,6 +10,23 @@
 pub mod client;
 mod flood;
 mod keepalive;
+mod parts;
 pub mod server;
 #[cfg(test)]
 mod tests;
+
+/// What a test may know of the streams of one connection, at one end.
+#[cfg(test)]
+#[derive(Debug)]
+struct Gauge {
+    /// Calls that stream.
+    streams: usize,
+    /// Bytes that were sent and for which no credit came; that arrived and for which none was given; and of those the untaken ones.
+    sent: u64,
+    arrived: u64,
+    untaken: u64,
+    /// Whether no part of a message waits, in either direction.
+    is_idle: bool,
+    /// Streams that wait for room although there is some for an item of any size.
+    stuck: usize,
+}

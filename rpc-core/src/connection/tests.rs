@@ -2,10 +2,16 @@
 //!
 //! * [`ends`]: what the drivers do, without a transport, task or clock;
 //! * [`link`]: one connection, and the bytes that are under way;
-//! * [`world`]: callers, servers, links, and what must hold after every step;
+//! * [`streams`]: what calls stream, and what came of it at either end;
+//! * [`callers`]: what callers do, and what they are told;
+//! * [`world`]: callers, servers and links together, step by step;
+//! * [`invariants`]: what must hold after every step, and at the end;
 //! * [`simulation`]: the worlds that are run.
 
+mod callers;
 mod ends;
+mod invariants;
 mod link;
 mod simulation;
+mod streams;
 mod world;

@@ -3,7 +3,7 @@ use std::{
     task::{Context as TaskContext, Poll, Waker},
 };
 
-use super::{Context, Peer};
+use super::{Context, Peer, Surroundings};
 
 fn is_over(future: impl Future<Output = ()>) -> bool {
     let mut future = std::pin::pin!(future);
@@ -11,7 +11,7 @@ fn is_over(future: impl Future<Output = ()>) -> bool {
 }
 
 fn context() -> Context {
-    Context::new(Arc::new(Peer::Local))
+    Context::new(Arc::new(Surroundings::new(Peer::Local)))
 }
 
 #[test]

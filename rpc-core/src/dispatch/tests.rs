@@ -14,7 +14,7 @@ use futures_util::FutureExt;
 use super::{Answer, Blank, Dispatcher, Incoming, Request, Session, slots};
 use crate::{
     Code, Error, Value,
-    context::Peer,
+    context::{Peer, Surroundings},
     description::{Method, Service},
     payload::{Body, Payload},
     value::{Encoder, Piece, Structs},
@@ -22,7 +22,7 @@ use crate::{
 
 /// A call of the method with this index, whose one argument is this number.
 fn request(method: u32, argument: u8) -> Request {
-    filled(Blank::new(Arc::new(Peer::Local)), method, argument)
+    filled(Blank::new(Arc::new(Surroundings::new(Peer::Local))), method, argument)
 }
 
 fn filled(blank: Blank, method: u32, argument: u8) -> Request {

@@ -31,6 +31,8 @@ fn every_hello_is_read_as_it_was_written() {
                         let hello = Hello {
                             max_calls,
                             max_message_size,
+                            stream_window: max_calls as usize % 7,
+                            connection_window: max_message_size,
                             structs,
                             default_timeout,
                             ping_interval,

@@ -3,7 +3,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use proptest::prelude::*;
 
-use super::{Message, oversized, read_error, write_call, write_error, write_failure, write_result};
+use super::{
+    Control, Message, oversized, read_error, write_call, write_error, write_failure, write_result,
+};
 use crate::{
     Code, Error, Metadata, Violation,
     error::Origin,
@@ -159,8 +161,8 @@ proptest! {
     fn any_bytes_are_a_message_or_a_violation(
         head in prop_oneof![
             Just(vec![]),
-            (0x90..0x97u8, 0..16u8).prop_map(|(head, kind)| vec![head, kind]),
-            (0x90..0x97u8, 0..16u8).prop_map(|(head, kind)| vec![head, kind, 7]),
+            (0x90..0x97u8, 0..19u8).prop_map(|(head, kind)| vec![head, kind]),
+            (0x90..0x97u8, 0..19u8).prop_map(|(head, kind)| vec![head, kind, 7]),
         ],
         tail in proptest::collection::vec(any::<u8>(), 0..100),
     ) {
@@ -183,7 +185,11 @@ proptest! {
                     let _ = read_error(&slice(&frame, &error));
                 }
             }
-            Ok(Message::GoAway { error, .. }) => prop_assert!(error.as_ref().is_none_or(within)),
+            Ok(Message::Control(Control::Item { error, payload, .. })) => {
+                prop_assert!(error.as_ref().is_none_or(within) && payload as usize <= length);
+            }
+            Ok(Message::Control(Control::Part { bytes, .. })) => prop_assert!(within(&bytes)),
+            Ok(Message::Control(Control::GoAway { error, .. }) | Message::Control(Control::End { error, .. })) => prop_assert!(error.as_ref().is_none_or(within)),
             Ok(_) => {}
             Err(violation) => {
                 let named = matches!(
@@ -191,6 +197,8 @@ proptest! {
                     Violation::Malformed { .. }
                         | Violation::Elements { .. }
                         | Violation::UnknownType { .. }
+                        | Violation::PartState { .. }
+                        | Violation::Part { .. }
                 );
                 prop_assert!(named, "{}", violation);
             }

@@ -3,13 +3,13 @@
 //! The stub refers to a method's constant by name and the dispatcher to all of them as one list, so a method
 //! that `#[cfg]` takes away is in neither.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Literal, TokenStream};
 use quote::quote;
 use syn::Ident;
 
 use super::Scene;
 use crate::{
-    ast::{Method, Run},
+    ast::{Method, Run, Streams},
     text,
 };
 
@@ -70,6 +70,11 @@ fn constant(method: &Method, scene: &Scene<'_>) -> TokenStream {
         None if result == "()" => None,
         None => Some(quote!(.returns(#result, ::core::option::Option::None))),
     };
+    let takes = method.takes().map(|taken| {
+        let (name, item) = (&taken.name, text::of_type(&taken.item));
+        quote!(.takes(#argument_type::new(#name, #item)))
+    });
+    let streams = method.streams.as_ref().map(|streams| streaming(streams, scene));
     let oneway = method.oneway.then(|| quote!(.oneway()));
     let idempotent = method.idempotent.then(|| quote!(.idempotent()));
     let run_type = scene.private(quote!(Run));
@@ -81,6 +86,27 @@ fn constant(method: &Method, scene: &Scene<'_>) -> TokenStream {
     quote! {
         #(#conditions)*
         const #constant: #method_type =
-            #method_type::new(#name, #docs) #arguments #returns #oneway #idempotent #run;
+            #method_type::new(#name, #docs)
+                #arguments #takes #returns #streams #oneway #idempotent #run;
     }
+}
+
+/// What the description says of a result that is a stream.
+fn streaming(streams: &Streams, scene: &Scene<'_>) -> TokenStream {
+    let pace_type = scene.private(quote!(Pace));
+    let pace = match streams.newest {
+        None => quote!(#pace_type::Waits),
+        Some(count) => {
+            let count = Literal::u32_unsuffixed(count);
+            quote!(#pace_type::DropsOldest(#count))
+        }
+    };
+    let error = match &streams.error {
+        None => quote!(::core::option::Option::None),
+        Some(error) => {
+            let error = text::of_type(error);
+            quote!(::core::option::Option::Some(#error))
+        }
+    };
+    quote!(.streams(#pace, #error))
 }

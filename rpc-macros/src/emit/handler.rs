@@ -5,10 +5,10 @@
 //! that future.
 
 use proc_macro2::TokenStream;
-use quote::{format_ident, quote, quote_spanned};
+use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::{Ident, Type, ext::IdentExt, parse_quote_spanned, spanned::Spanned};
 
-use super::{Scene, local};
+use super::{Scene, local, streams};
 use crate::{
     ast::{Argument, Form, Method, Parameter, Run},
     options::Substitute,
@@ -29,13 +29,14 @@ pub(super) fn emit(method: &Method, scene: &Scene<'_>) -> TokenStream {
         .map(|name| scene.private(quote!(#name)));
     let (service, request) = (local("service"), local("request"));
     let ident = method.ident();
-    let (asynchronous, awaited) = match method.run {
-        Run::Inline | Run::Spawn => (Some(quote!(async)), Some(quote!(.await))),
-        Run::Blocking => (None, None),
-    };
+    let asynchronous = (method.run != Run::Blocking).then(|| quote!(async));
+    let awaited = method.is_async().then(|| quote!(.await));
+    let taking = method.takes().map(|taken| streams::taking(taken, scene));
+    let mutable = taking.is_some().then(|| quote!(mut));
     let decoding = decoding(method, scene);
     let passed = method.parameters.iter().map(|parameter| match parameter {
         Parameter::Context => quote!(#request.context()),
+        Parameter::Stream(taken) => streams::variable(taken).to_token_stream(),
         Parameter::Argument(argument) => {
             let variable = variable(argument);
             match argument.form {
@@ -48,7 +49,8 @@ pub(super) fn emit(method: &Method, scene: &Scene<'_>) -> TokenStream {
     let ending = ending(method, &call, scene);
     quote! {
         #(#conditions)*
-        #asynchronous fn #function(#service: &#handler, #request: #request_type) -> #answer {
+        #asynchronous fn #function(#service: &#handler, #mutable #request: #request_type) -> #answer {
+            #taking
             #decoding
             #ending
         }
@@ -57,6 +59,9 @@ pub(super) fn emit(method: &Method, scene: &Scene<'_>) -> TokenStream {
 
 /// Calls the method and makes its result the answer.
 fn ending(method: &Method, call: &TokenStream, scene: &Scene<'_>) -> TokenStream {
+    if let Some(streamed) = &method.streams {
+        return streams::ending(method, streamed, call, scene);
+    }
     let (request, result) = (local("request"), local("result"));
     let Some(error) = &method.error else {
         let answer = answer(&method.result, &result, scene);

@@ -8,6 +8,7 @@ mod description;
 mod dispatcher;
 mod handler;
 mod service_trait;
+mod streams;
 mod stub;
 
 use proc_macro2::{Span, TokenStream};

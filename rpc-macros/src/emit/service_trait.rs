@@ -1,8 +1,11 @@
 //! The trait that a server implements: the user's, with `Send` futures.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Span, TokenStream};
 use quote::{quote, quote_spanned};
-use syn::{Block, ItemTrait, ReturnType, TraitItem, TraitItemFn, Type, parse_quote_spanned};
+use syn::{
+    Block, GenericArgument, ItemTrait, PathArguments, ReturnType, TraitItem, TraitItemFn, Type,
+    parse_quote_spanned,
+};
 
 use super::Scene;
 use crate::ast::Method;
@@ -22,11 +25,16 @@ pub(super) fn emit(scene: &Scene<'_>) -> TokenStream {
     }
 }
 
-/// `async fn f() -> T` as a function that returns a `Send` future.
+/// `async fn f() -> T` as a function that returns a `Send` future, and each stream as one that is `Send`.
 ///
 /// Of a method that has an error nothing is asked that could be another.
 fn function(method: &Method) -> TraitItemFn {
     let mut item = method.item.clone();
+    if let (true, Some(_), ReturnType::Type(_, ty)) =
+        (method.sound, &method.streams, &mut item.sig.output)
+    {
+        make_send(ty, method.ident().span());
+    }
     if item.sig.asyncness.take().is_none() {
         return item;
     }
@@ -44,4 +52,25 @@ fn function(method: &Method) -> TraitItemFn {
         item.default = Some(wrapped);
     }
     item
+}
+
+/// Adds `Send` to the stream that a method returns, alone or as the first type of a `Result`.
+fn make_send(ty: &mut Type, span: Span) {
+    match ty {
+        Type::ImplTrait(it) => it.bounds.push(parse_quote_spanned!(span=> ::core::marker::Send)),
+        Type::Group(group) => make_send(&mut group.elem, span),
+        Type::Paren(paren) => make_send(&mut paren.elem, span),
+        Type::Path(path) => {
+            let last = path.path.segments.last_mut();
+            let Some(PathArguments::AngleBracketed(arguments)) =
+                last.map(|segment| &mut segment.arguments)
+            else {
+                return;
+            };
+            if let Some(GenericArgument::Type(ty)) = arguments.args.first_mut() {
+                make_send(ty, span);
+            }
+        }
+        _ => {}
+    }
 }

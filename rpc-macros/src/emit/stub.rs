@@ -4,11 +4,11 @@
 //! cannot see the facade's features.
 
 use proc_macro2::TokenStream;
-use quote::{format_ident, quote};
-use syn::Attribute;
+use quote::{ToTokens, format_ident, quote};
+use syn::{Attribute, Type};
 
-use super::{Scene, description, docs, lenient, local};
-use crate::ast::{Argument, Form, Method, is_condition, mentions};
+use super::{Scene, description, docs, lenient, local, streams};
+use crate::ast::{Argument, Form, Method, Parameter, is_condition, mentions};
 
 pub(super) fn emit(scene: &Scene<'_>) -> TokenStream {
     let service = &scene.service.item.ident;
@@ -127,28 +127,60 @@ fn stub_method(method: &Method, scene: &Scene<'_>) -> TokenStream {
         let about = format!("Calls `{full_name}`.");
         quote!(#[doc = #about])
     });
-    let call = scene.facade(quote!(Call));
-    let result = &method.result;
     if !method.sound {
         return unsound(method, &quote!(#(#kept)* #about #visibility), scene);
     }
-    let returned = match &method.error {
-        Some(error) => quote!(#call<#result, #error>),
-        None => quote!(#call<#result>),
-    };
-    let parameters = method.arguments().map(|Argument { ident, ty, .. }| quote!(#ident: #ty));
+    let (returned, call) = returned(method, scene);
+    let parameters = method.parameters.iter().filter_map(|parameter| match parameter {
+        Parameter::Context => None,
+        Parameter::Stream(taken) => Some(streams::parameter(taken, scene)),
+        Parameter::Argument(argument) => {
+            let Argument { ident, ty, .. } = &**argument;
+            Some(quote!(#ident: #ty))
+        }
+    });
     let constant = description::name_of(method);
     let description = &scene.description;
     let request = local("request");
     let encoding = method.arguments().map(|argument| encode(argument, scene));
-    let mutable = method.arguments().next().map(|_| quote!(mut));
+    let upload = method.takes().map(|taken| streams::upload(taken, scene));
+    let is_changed = method.takes().is_some() || method.arguments().next().is_some();
+    let mutable = is_changed.then(|| quote!(mut));
     quote! {
         #(#kept)*
         #about
         #visibility fn #ident(&self, #(#parameters),*) -> #returned {
             let #mutable #request = self.channel.prepare(#full_name, &#description::#constant);
             #(#encoding)*
-            #request.call()
+            #upload
+            #request.#call()
+        }
+    }
+}
+
+/// The type of the call, and how it is made of what was prepared.
+fn returned(method: &Method, scene: &Scene<'_>) -> (TokenStream, TokenStream) {
+    let result = &method.result;
+    match (&method.streams, &method.error) {
+        (Some(streams), error) if method.is_async() => {
+            let call = scene.facade(quote!(StreamCall));
+            let error = match (error, &streams.error) {
+                (Some(error), _) => Some(error.to_token_stream()),
+                (None, Some(_)) => Some(scene.facade(quote!(Error))),
+                (None, None) => None,
+            };
+            let errors = error.into_iter().chain(streams.error.as_ref().map(Type::to_token_stream));
+            (quote!(#call<#result #(, #errors)*>), quote!(stream_call))
+        }
+        (Some(streams), _) => {
+            let streaming = scene.facade(quote!(Streaming));
+            let error = streams.error.iter();
+            (quote!(#streaming<#result #(, #error)*>), quote!(streaming))
+        }
+        (None, error) => {
+            let call = scene.facade(quote!(Call));
+            let error = error.iter();
+            (quote!(#call<#result #(, #error)*>), quote!(call))
         }
     }
 }

@@ -5,9 +5,12 @@ use syn::{
     ext::IdentExt,
 };
 
-use super::{parameters, types};
+use super::{
+    parameters, streams,
+    types::{self, Returned},
+};
 use crate::{
-    ast::{Method, Run, mentions},
+    ast::{Method, Parameter, Run, Streams, mentions},
     errors::Errors,
     options::{self, MethodOptions},
 };
@@ -35,20 +38,16 @@ pub(crate) fn method(
         !hidden && !options::is_ours(attribute)
     });
     let name = name(&item.sig.ident, &options, client, errors);
-    qualifiers(&item.sig, &options, errors);
+    qualifiers(&item.sig, errors);
     generics(&item.sig, errors);
     receiver(&item.sig, errors);
     let (parameters, arity) = parameters::parameters(&mut item, errors);
-    let (result, error) = types::returned(&item.sig.output, errors);
-    if options.oneway.is_some() && (error.is_some() || !types::is_unit(&result)) {
-        errors.on(
-            &item.sig.output,
-            "nothing comes back from a one-way call: return nothing, or drop `oneway`",
-        );
-    }
-    if let (Some(_), Some(span)) = (options.blocking, options.spawn) {
-        errors.at(span, "a blocking method runs on threads of its own already: drop `spawn`");
-    }
+    let returned = types::returned(&item.sig.output, errors);
+    let takes = parameters.iter().any(|parameter| matches!(parameter, Parameter::Stream(_)));
+    combinations(&item.sig, &options, &returned, takes, errors);
+    let Returned { result, error, streams } = returned;
+    let streams = streams
+        .map(|streams| Streams { newest: options.drop_oldest.map(|(_, count)| count), ..streams });
     let run = match (options.blocking, spawn || options.spawn.is_some()) {
         (Some(_), _) => Run::Blocking,
         (None, true) => Run::Spawn,
@@ -66,6 +65,78 @@ pub(crate) fn method(
         arity,
         result,
         error,
+        streams,
+    }
+}
+
+/// Finds options that do not go with each other, or with what the method takes and returns.
+fn combinations(
+    signature: &Signature,
+    options: &MethodOptions,
+    returned: &Returned,
+    takes: bool,
+    errors: &Errors,
+) {
+    let streams = returned.streams.is_some() || streams::is_shown(&signature.output);
+    let nothing = returned.error.is_none() && !streams && types::is_unit(&returned.result);
+    match options.oneway {
+        Some(_) if !nothing => errors.on(
+            &signature.output,
+            "nothing comes back from a one-way call: return nothing, or drop `oneway`",
+        ),
+        Some(span) if takes => errors.at(
+            span,
+            "a stream is sent as the server asks for it, and nothing comes back from a one-way call: drop `oneway`",
+        ),
+        _ => {}
+    }
+    match options.blocking {
+        Some(span) if streams || takes => errors.at(
+            span,
+            "a stream is awaited, and a blocking method cannot await: drop `blocking`, and leave what blocks to `tokio::task::spawn_blocking`",
+        ),
+        Some(_) => blocking(signature, options, errors),
+        None => asynchronous(signature, streams, errors),
+    }
+    if let (Some(span), true) = (options.idempotent, takes) {
+        errors.at(
+            span,
+            "the items of a stream are not kept, so they cannot be sent again: drop `idempotent`",
+        );
+    }
+    if let (Some((span, _)), false) = (options.drop_oldest, streams) {
+        errors.at(
+            span,
+            "items are dropped from a stream that is returned: write `impl Stream<Item = T>` as the result, or drop `drop_oldest`",
+        );
+    }
+}
+
+fn blocking(signature: &Signature, options: &MethodOptions, errors: &Errors) {
+    if let Some(token) = &signature.asyncness {
+        errors.on(token, "a blocking method is a plain `fn`: drop `async`, or drop `blocking`");
+    }
+    if let Some(span) = options.spawn {
+        errors.at(span, "a blocking method runs on threads of its own already: drop `spawn`");
+    }
+}
+
+/// Finds a method that ought to be `async`, unless something else is wrong with what it returns.
+fn asynchronous(signature: &Signature, streams: bool, errors: &Errors) {
+    let output = &signature.output;
+    if signature.asyncness.is_some() || types::is_future_returned(output) {
+        return;
+    }
+    if !streams {
+        errors.on(
+            signature.fn_token,
+            "a remote method is `async fn`, or `fn … -> impl Stream<Item = T>`; one that blocks its thread is `#[rpc(blocking)] fn`",
+        );
+    } else if streams::is_fallible(output) {
+        errors.on(
+            signature.fn_token,
+            "a method that may fail before it has a stream is awaited: write `async fn`",
+        );
     }
 }
 
@@ -95,7 +166,7 @@ fn name(ident: &Ident, options: &MethodOptions, client: &Ident, errors: &Errors)
     name
 }
 
-fn qualifiers(signature: &Signature, options: &MethodOptions, errors: &Errors) {
+fn qualifiers(signature: &Signature, errors: &Errors) {
     if let Some(token) = &signature.constness {
         errors.on(token, "a remote method cannot be `const`: write `async fn`");
     }
@@ -110,16 +181,6 @@ fn qualifiers(signature: &Signature, options: &MethodOptions, errors: &Errors) {
     }
     if let Some(variadic) = &signature.variadic {
         errors.on(variadic, "a remote method has a fixed list of parameters");
-    }
-    match (&signature.asyncness, options.blocking) {
-        (Some(token), Some(_)) => {
-            errors.on(token, "a blocking method is a plain `fn`: drop `async`, or drop `blocking`");
-        }
-        (None, None) if !types::is_impl_return(&signature.output) => errors.on(
-            signature.fn_token,
-            "a remote method is `async fn`; one that blocks its thread is `#[rpc(blocking)] fn`",
-        ),
-        _ => {}
     }
 }
 

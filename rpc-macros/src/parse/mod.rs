@@ -2,6 +2,7 @@
 
 mod method;
 mod parameters;
+mod streams;
 mod types;
 
 use proc_macro2::TokenStream;

@@ -1,12 +1,14 @@
-//! The parameters behind `&self`: arguments, which are names with a type, and the context.
+//! The parameters behind `&self`: arguments, which are names with a type, the stream that the caller sends, and the context.
 
 use proc_macro2::TokenStream;
 use quote::ToTokens;
-use syn::{Attribute, FnArg, Ident, Pat, PatType, TraitItemFn, Type, ext::IdentExt};
+use syn::{
+    Attribute, FnArg, Ident, Pat, PatType, TraitItemFn, Type, ext::IdentExt, spanned::Spanned,
+};
 
-use super::types;
+use super::{streams, types};
 use crate::{
-    ast::{Argument, Parameter},
+    ast::{Argument, Parameter, Taken},
     errors::Errors,
     options::{self, ParameterOptions},
 };
@@ -19,7 +21,7 @@ pub(super) fn parameters(item: &mut TraitItemFn, errors: &Errors) -> (Vec<Parame
     let bodiless = item.default.is_none();
     let mut parameters: Vec<Parameter> = Vec::new();
     let mut arity = 0;
-    let mut has_context = false;
+    let (mut has_context, mut has_stream) = (false, false);
     for input in &mut item.sig.inputs {
         let FnArg::Typed(typed) = input else { continue };
         let options = ParameterOptions::read(&typed.attrs, errors);
@@ -32,22 +34,34 @@ pub(super) fn parameters(item: &mut TraitItemFn, errors: &Errors) -> (Vec<Parame
             continue;
         }
         arity += 1;
-        match plain(&typed.pat, &parameters) {
-            Ok(ident) => parameters.push(Parameter::Argument(Box::new(Argument {
-                name: ident.unraw().to_string(),
-                ident: ident.clone(),
-                form: types::form(&typed.ty, errors),
-                ty: (*typed.ty).clone(),
-                default: options.default,
-            }))),
-            Err((tokens, message)) => {
-                errors.on(tokens, message);
-                types::form(&typed.ty, errors);
-                if bodiless {
-                    *typed.pat = syn::parse_quote!(_);
-                }
-            }
+        let ident = plain(&typed.pat, &parameters).cloned();
+        if let Err((tokens, message)) = &ident {
+            errors.on(tokens, message);
         }
+        let parameter = match streams::parameter(&typed.ty, errors) {
+            Some(item) => {
+                let item = item.clone();
+                stream(typed, &options, has_stream, errors);
+                has_stream = true;
+                ident.ok().map(|ident| Parameter::Stream(Box::new(taken(ident, typed, item))))
+            }
+            None => {
+                let form = types::form(&typed.ty, errors);
+                ident.ok().map(|ident| {
+                    Parameter::Argument(Box::new(Argument {
+                        name: ident.unraw().to_string(),
+                        ident,
+                        form,
+                        ty: (*typed.ty).clone(),
+                        default: options.default,
+                    }))
+                })
+            }
+        };
+        if parameter.is_none() && bodiless {
+            *typed.pat = syn::parse_quote!(_);
+        }
+        parameters.extend(parameter);
     }
     trailing(&parameters, errors);
     (parameters, arity)
@@ -82,6 +96,22 @@ fn context(typed: &PatType, options: &ParameterOptions, second: bool, errors: &E
     }
 }
 
+fn taken(ident: Ident, typed: &PatType, item: Type) -> Taken {
+    Taken { name: ident.unraw().to_string(), ident, span: typed.ty.span(), item }
+}
+
+fn stream(typed: &PatType, options: &ParameterOptions, second: bool, errors: &Errors) {
+    if second {
+        errors.on(
+            typed,
+            "a call sends one stream, because the items of two would have no order between them: make the items of both one enum",
+        );
+    }
+    if let Some((span, _)) = &options.default {
+        errors.at(*span, "the stream is always there, if only an empty one: drop `default`");
+    }
+}
+
 /// The name of a parameter that is nothing but a name, or what is wrong, and where.
 fn plain<'a>(pattern: &'a Pat, earlier: &[Parameter]) -> Result<&'a Ident, (TokenStream, String)> {
     match pattern {
@@ -91,8 +121,7 @@ fn plain<'a>(pattern: &'a Pat, earlier: &[Parameter]) -> Result<&'a Ident, (Toke
                 return Err((token.to_token_stream(), message.to_owned()));
             }
             let name = found.ident.unraw();
-            let is_twin = |other: &Parameter| matches!(other, Parameter::Argument(other) if name == *other.name);
-            if earlier.iter().any(is_twin) {
+            if earlier.iter().filter_map(Parameter::name).any(|other| name == *other) {
                 let message = format!("two parameters are called `{name}`");
                 return Err((found.to_token_stream(), message));
             }

@@ -3,32 +3,60 @@
 //! Whether a type can be serialized is for the compiler to say. What is found here is what it would answer with a
 //! page about lifetimes, or not at all: borrowed data, trait objects, `Option<Option<_>>`.
 
+use std::fmt::{self, Display};
+
 use syn::{
     GenericArgument, Path, PathArguments, PathSegment, ReturnType, Type, TypeParamBound,
     TypeReference,
 };
 
-use crate::{ast::Form, errors::Errors};
+use super::streams;
+use crate::{
+    ast::{Form, Streams},
+    errors::Errors,
+};
 
-const ARGUMENT: &str = "an argument";
-const STREAMS: &str = "streams are not supported yet";
+/// What a value is for its method.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Role {
+    Argument,
+    Result,
+    /// Of a stream, in either direction.
+    Item,
+    Error,
+}
+
+impl Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Argument => "an argument",
+            Self::Result => "a result",
+            Self::Item => "an item",
+            Self::Error => "an error",
+        })
+    }
+}
 
 /// How a parameter of this type takes its value.
-pub(crate) fn form(ty: &Type, errors: &Errors) -> Form {
+pub(super) fn form(ty: &Type, errors: &Errors) -> Form {
     let Type::Reference(reference) = bare(ty) else {
-        owned(ty, ARGUMENT, errors);
+        owned(ty, Role::Argument, errors);
         return Form::Owned(ty.clone());
     };
+    if let Some(found) = streams::found(&reference.elem) {
+        errors.on(ty, found.as_part(Role::Argument));
+        return Form::Owned(ty.clone());
+    }
     references(reference, errors);
     match bare(&reference.elem) {
         Type::Slice(slice) if is_word(&slice.elem, "u8") => Form::Bytes,
         Type::Slice(slice) => {
-            owned(&slice.elem, ARGUMENT, errors);
+            owned(&slice.elem, Role::Argument, errors);
             Form::Slice((*slice.elem).clone())
         }
         elem if is_word(elem, "str") => Form::Str,
         elem => {
-            owned(elem, ARGUMENT, errors);
+            owned(elem, Role::Argument, errors);
             Form::Borrowed(elem.clone())
         }
     }
@@ -54,32 +82,71 @@ fn references(reference: &TypeReference, errors: &Errors) {
     }
 }
 
+/// What a method returns.
+pub(super) struct Returned {
+    /// The type of the result, or of its items.
+    pub(super) result: Type,
+    pub(super) error: Option<Type>,
+    pub(super) streams: Option<Streams>,
+}
+
 /// The types of the result and of the error that a method returns.
-pub(crate) fn returned(output: &ReturnType, errors: &Errors) -> (Type, Option<Type>) {
+pub(super) fn returned(output: &ReturnType, errors: &Errors) -> Returned {
     let ReturnType::Type(_, ty) = output else {
-        return (syn::parse_quote!(()), None);
+        return Returned { result: syn::parse_quote!(()), error: None, streams: None };
     };
+    let Some((result, error)) = parts(ty, errors) else {
+        return Returned { result: (**ty).clone(), error: None, streams: None };
+    };
+    let (result, streams) = match streams::result(result, errors) {
+        Some((item, streams)) => (item, Some(streams)),
+        None => {
+            owned(result, Role::Result, errors);
+            (result.clone(), None)
+        }
+    };
+    if let Some(error) = error {
+        owned(error, Role::Error, errors);
+    }
+    Returned { result, error: error.cloned(), streams }
+}
+
+/// The type of a value that may be an error in its place, and the type of that error.
+pub(super) fn fallible(ty: &Type, role: Role, errors: &Errors) -> (Type, Option<Type>) {
+    let Some((value, error)) = parts(ty, errors) else {
+        return (ty.clone(), None);
+    };
+    owned(value, role, errors);
+    if let Some(error) = error {
+        owned(error, Role::Error, errors);
+    }
+    (value.clone(), error.cloned())
+}
+
+/// The two types of a `Result`, or the whole of what is none; nothing where one of the two is not written.
+fn parts<'a>(ty: &'a Type, errors: &Errors) -> Option<(&'a Type, Option<&'a Type>)> {
     let Some(segment) = last_segment(ty).filter(|segment| segment.ident == "Result") else {
-        owned(ty, "a result", errors);
-        return ((**ty).clone(), None);
+        return Some((ty, None));
     };
     let arguments: Vec<&Type> = type_arguments(segment).collect();
-    let [result, error] = arguments[..] else {
+    let [value, error] = arguments[..] else {
         errors.on(
             ty,
             "write both types of the `Result`: the caller must know what the error is, as in `Result<T, MyError>` or `Result<T, rpc::Error>`",
         );
-        return ((**ty).clone(), None);
+        return None;
     };
-    owned(result, "a result", errors);
-    owned(error, "an error", errors);
-    (result.clone(), Some(error.clone()))
+    Some((value, Some(error)))
 }
 
 /// Finds what a value cannot be; `role` is what the value is here.
 ///
 /// Behind another type's `<…>` some of it is fine: `Box<[T]>`, `Arc<str>`, `PhantomData<fn() -> T>`.
-fn owned(ty: &Type, role: &str, errors: &Errors) {
+pub(super) fn owned(ty: &Type, role: Role, errors: &Errors) {
+    if let Some(found) = streams::found(ty) {
+        errors.on(ty, found.as_whole(role));
+        return;
+    }
     match bare(ty) {
         Type::TraitObject(object) => errors.on(
             object,
@@ -101,9 +168,13 @@ fn owned(ty: &Type, role: &str, errors: &Errors) {
 }
 
 /// Finds what cannot be anywhere in a value.
-fn inside(ty: &Type, role: &str, errors: &Errors) {
+fn inside(ty: &Type, role: Role, errors: &Errors) {
+    if let Some(found) = streams::found(ty) {
+        errors.on(ty, found.as_part(role));
+        return;
+    }
     match ty {
-        Type::Reference(reference) if role == ARGUMENT => errors.on(
+        Type::Reference(reference) if role == Role::Argument => errors.on(
             reference,
             "only a whole argument can be borrowed (`&str`, `&[u8]`, `&[T]`, `&T`): own the data in here, as in `Vec<String>`",
         ),
@@ -111,7 +182,6 @@ fn inside(ty: &Type, role: &str, errors: &Errors) {
             reference,
             format!("{role} must own its data: write `String` for `&str`, `Vec<T>` for `&[T]`"),
         ),
-        Type::ImplTrait(it) if it.bounds.iter().any(is_stream) => errors.on(it, STREAMS),
         Type::ImplTrait(it) if it.bounds.iter().any(is_future) => {
             errors.on(it, "write `async fn` and return what the future gives");
         }
@@ -131,7 +201,7 @@ fn inside(ty: &Type, role: &str, errors: &Errors) {
     }
 }
 
-fn inside_path(ty: &Type, path: &Path, role: &str, errors: &Errors) {
+fn inside_path(ty: &Type, path: &Path, role: Role, errors: &Errors) {
     if path.segments.first().is_some_and(|segment| segment.ident == "Self") {
         errors.on(ty, "`Self` is the server's type, which the client does not have: name the type");
         return;
@@ -139,10 +209,6 @@ fn inside_path(ty: &Type, path: &Path, role: &str, errors: &Errors) {
     let Some(last) = path.segments.last() else {
         return;
     };
-    if last.ident == "Streaming" {
-        errors.on(ty, STREAMS);
-        return;
-    }
     if last.ident == "Option" && !option(ty, last, errors) {
         return;
     }
@@ -184,7 +250,7 @@ fn option(ty: &Type, segment: &PathSegment, errors: &Errors) -> bool {
 }
 
 /// Whether a parameter of this type is the context: `&Context` by its last path segment.
-pub(crate) fn is_context(ty: &Type) -> bool {
+pub(super) fn is_context(ty: &Type) -> bool {
     match bare(ty) {
         Type::Reference(reference) => is_context(&reference.elem),
         ty => last_segment(ty).is_some_and(|segment| {
@@ -193,10 +259,10 @@ pub(crate) fn is_context(ty: &Type) -> bool {
     }
 }
 
-/// Whether a method's return type says itself what is wrong with the method when it is not `async`.
-pub(crate) fn is_impl_return(output: &ReturnType) -> bool {
+/// Whether a method returns a future that it made by hand, which is an error of its own.
+pub(super) fn is_future_returned(output: &ReturnType) -> bool {
     matches!(output, ReturnType::Type(_, ty) if matches!(bare(ty), Type::ImplTrait(it)
-        if it.bounds.iter().any(|bound| is_stream(bound) || is_future(bound))))
+        if it.bounds.iter().any(is_future)))
 }
 
 /// Whether a type is `()`.
@@ -205,7 +271,7 @@ pub(crate) fn is_unit(ty: &Type) -> bool {
 }
 
 /// A type without the parentheses around it, written or not.
-pub(crate) fn bare(ty: &Type) -> &Type {
+pub(super) fn bare(ty: &Type) -> &Type {
     match ty {
         Type::Group(group) => bare(&group.elem),
         Type::Paren(paren) => bare(&paren.elem),
@@ -213,18 +279,10 @@ pub(crate) fn bare(ty: &Type) -> &Type {
     }
 }
 
-fn is_stream(bound: &TypeParamBound) -> bool {
-    is_bound(bound, "Stream")
-}
-
 fn is_future(bound: &TypeParamBound) -> bool {
-    is_bound(bound, "Future")
-}
-
-fn is_bound(bound: &TypeParamBound, name: &str) -> bool {
     match bound {
         TypeParamBound::Trait(bound) => {
-            bound.path.segments.last().is_some_and(|segment| segment.ident == name)
+            bound.path.segments.last().is_some_and(|segment| segment.ident == "Future")
         }
         _ => false,
     }
@@ -234,14 +292,14 @@ fn is_word(ty: &Type, word: &str) -> bool {
     matches!(bare(ty), Type::Path(path) if path.qself.is_none() && path.path.is_ident(word))
 }
 
-fn last_segment(ty: &Type) -> Option<&PathSegment> {
+pub(super) fn last_segment(ty: &Type) -> Option<&PathSegment> {
     match bare(ty) {
         Type::Path(path) if path.qself.is_none() => path.path.segments.last(),
         _ => None,
     }
 }
 
-fn type_arguments(segment: &PathSegment) -> impl Iterator<Item = &Type> {
+pub(super) fn type_arguments(segment: &PathSegment) -> impl Iterator<Item = &Type> {
     let arguments = match &segment.arguments {
         PathArguments::AngleBracketed(arguments) => Some(&arguments.args),
         _ => None,

@@ -1,5 +1,7 @@
 //! Where the tests take place: a [`Place`] to listen at, a [`Served`] service, a [`Wire`] to speak by hand.
 
+mod feed;
+pub(crate) mod items;
 mod place;
 mod probe;
 mod served;
@@ -7,14 +9,15 @@ mod wire;
 
 use std::{future::poll_fn, pin::Pin, task::Poll, time::Duration};
 
-pub(crate) use place::{Doorway, Network, Place};
+pub(crate) use feed::{FeedClient, Feeder, fed, feeder};
+pub(crate) use place::{Doorway, Network, Place, connect};
 pub(crate) use probe::{
     Event, MathError, Point, ProbeClient, ProbeDispatcher, Seen, State, service,
 };
 pub(crate) use served::{Served, serve};
 pub(crate) use wire::{
-    Said, Wire, go_away, hello, numbers, push_back, refusal, request, request_with_metadata,
-    response,
+    Said, Wire, go_away, hello, hello_with, numbers, push_back, refusal, request,
+    request_with_metadata, response,
 };
 
 /// So long may a test take before it counts as hanging.

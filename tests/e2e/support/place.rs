@@ -94,7 +94,7 @@ impl Doorway {
 }
 
 /// Connects, to ask by hand.
-pub(super) async fn connect(address: &str) -> Wire {
+pub(crate) async fn connect(address: &str) -> Wire {
     match address.split_once("://") {
         Some(("tcp", host)) => Wire::new(TcpStream::connect(host).await.expect("it listens")),
         Some((_, path)) => Wire::new(UnixStream::connect(path).await.expect("it listens")),

@@ -8,7 +8,7 @@ use std::{
 
 use rpc::{Bytes, Context};
 use serde::{Deserialize, Serialize};
-use tokio::sync::{Barrier, mpsc, oneshot};
+use tokio::sync::{Barrier, mpsc, oneshot, watch};
 
 use super::within;
 
@@ -122,6 +122,8 @@ pub(crate) struct State {
     events: mpsc::UnboundedSender<Event>,
     held: Mutex<HashMap<u32, oneshot::Sender<()>>>,
     meeting: Barrier,
+    /// How many items were made, by key.
+    counts: watch::Sender<HashMap<u32, u64>>,
     pub(crate) upstream: OnceLock<ProbeClient>,
 }
 
@@ -133,16 +135,39 @@ impl State {
         let _ = held.expect("the key is held").send(());
     }
 
-    fn report(&self, event: Event) {
+    /// Counts an item.
+    pub(super) fn made(&self, key: u32) {
+        self.counts.send_modify(|counts| *counts.entry(key).or_default() += 1);
+    }
+
+    /// How many items were counted under the key.
+    pub(crate) fn count(&self, key: u32) -> u64 {
+        self.counts.borrow().get(&key).copied().unwrap_or_default()
+    }
+
+    /// Waits until so many items were counted under the key.
+    pub(crate) async fn counted(&self, key: u32, count: u64) {
+        let mut counts = self.counts.subscribe();
+        let is_there =
+            |counts: &HashMap<u32, u64>| counts.get(&key).copied().unwrap_or_default() >= count;
+        counts.wait_for(is_there).await.expect("the state lives");
+    }
+
+    /// Reports that something has begun, and when it is dropped.
+    pub(super) fn stay(self: &Arc<Self>, key: u32) -> Stay {
+        self.report(Event::Started(key));
+        Stay { state: Arc::clone(self), key, has_ended: false }
+    }
+
+    pub(super) fn report(&self, event: Event) {
         // The test may have ended.
         let _ = self.events.send(event);
     }
 
-    async fn hold(self: &Arc<Self>, key: u32) -> u32 {
+    pub(super) async fn hold(self: &Arc<Self>, key: u32) -> u32 {
         let (sender, released) = oneshot::channel();
         self.held.lock().unwrap_or_else(PoisonError::into_inner).insert(key, sender);
-        let mut stay = Stay { state: Arc::clone(self), key, has_ended: false };
-        self.report(Event::Started(key));
+        let mut stay = self.stay(key);
         // A key that is held again by another call is never released for this one.
         if released.await.is_err() {
             std::future::pending::<()>().await;
@@ -153,7 +178,7 @@ impl State {
 }
 
 /// Reports how a handler ended.
-struct Stay {
+pub(super) struct Stay {
     state: Arc<State>,
     key: u32,
     has_ended: bool,
@@ -175,6 +200,7 @@ pub(crate) fn service() -> (Steward, Arc<State>, mpsc::UnboundedReceiver<Event>)
         events,
         held: Mutex::default(),
         meeting: Barrier::new(3),
+        counts: watch::Sender::default(),
         upstream: OnceLock::new(),
     });
     (Steward(Arc::clone(&state)), state, reported)

@@ -1,11 +1,14 @@
-//! A server that runs in a task of its own, serves a [`Probe`](super::Probe), and is gone with its handle.
+//! A server that runs in a task of its own, serves a [`Probe`](super::Probe) and a feed, and is gone with its handle.
 
 use std::sync::Arc;
 
 use rpc::{Channel, Error, Server, ShutdownHandle};
 use tokio::{sync::mpsc, task::JoinHandle};
 
-use super::{Event, Network, Place, ProbeClient, ProbeDispatcher, State, Wire, place, service};
+use super::{
+    Event, FeedClient, Network, Place, ProbeClient, ProbeDispatcher, State, Wire, feeder,
+    hello_with, place, service,
+};
 
 pub(crate) struct Served {
     pub(crate) place: Place,
@@ -37,7 +40,7 @@ impl Served {
         let (steward, state, events) = service();
         let server = Server::bind(address).await.expect("it is free");
         let address = server.local_addr().expect("it is bound").to_string();
-        let server = options(server).add(ProbeDispatcher::new(steward));
+        let server = options(server).add(ProbeDispatcher::new(steward)).add(feeder(&state));
         let shutdown = server.shutdown_handle();
         let task = tokio::spawn(server.run());
         Self { place, address, shutdown, task, state, events }
@@ -46,6 +49,11 @@ impl Served {
     /// A stub with a connection of its own.
     pub(crate) async fn client(&self) -> ProbeClient {
         ProbeClient::new(self.channel().await)
+    }
+
+    /// A stub of the streams with a connection of its own.
+    pub(crate) async fn feed(&self) -> FeedClient {
+        FeedClient::new(self.channel().await)
     }
 
     pub(crate) async fn channel(&self) -> Channel {
@@ -61,6 +69,14 @@ impl Served {
     pub(crate) async fn introduced(&self) -> Wire {
         let mut wire = self.wire().await;
         wire.introduce().await;
+        wire
+    }
+
+    /// The same for a client that takes items: so many bytes of a stream's, and of all streams'.
+    pub(crate) async fn introduced_with_windows(&self, stream: u64, connection: u64) -> Wire {
+        let mut wire = self.wire().await;
+        let hello = hello_with(&[(1, 16 << 20), (2, stream), (6, connection)]);
+        wire.introduce_with(&hello).await;
         wire
     }
 

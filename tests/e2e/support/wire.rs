@@ -44,6 +44,39 @@ pub(crate) enum Said {
         accepted: u64,
         reason: Option<String>,
     },
+    /// An item of a stream, still encoded.
+    Item {
+        id: u32,
+        payload: Vec<u8>,
+    },
+    /// An item that is an error.
+    FailedItem {
+        id: u32,
+        code: u64,
+        message: String,
+    },
+    /// The end of the client's stream.
+    End {
+        id: u32,
+    },
+    Begin {
+        id: u32,
+    },
+    Lost {
+        id: u32,
+        count: u64,
+    },
+    Credit {
+        id: Option<u32>,
+        bytes: u64,
+    },
+    /// A part with so many bytes: see [`Wire::hear_frame`].
+    Part {
+        state: u64,
+        size: usize,
+    },
+    /// How many bytes of parts it has received.
+    Received(u64),
     /// Nothing more: it closed the connection.
     Closed,
 }
@@ -55,15 +88,31 @@ impl Said {
         write_uint(&mut payload, number);
         Self::Result { id, payload }
     }
+
+    /// The item that is this unsigned number.
+    pub(crate) fn item(id: u32, number: u64) -> Self {
+        let mut payload = Vec::new();
+        write_uint(&mut payload, number);
+        Self::Item { id, payload }
+    }
+
+    /// The end of a stream that is complete.
+    pub(crate) fn complete(id: u32) -> Self {
+        Self::Result { id, payload: vec![0xc0] }
+    }
 }
 
 pub(crate) struct Wire {
     stream: Box<dyn Stream>,
+    /// What has come of a message that comes in parts.
+    whole: Vec<u8>,
+    /// Bytes of parts that have come.
+    received: u64,
 }
 
 impl Wire {
     pub(crate) fn new(stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) -> Self {
-        Self { stream: Box::new(stream) }
+        Self { stream: Box::new(stream), whole: Vec::new(), received: 0 }
     }
 
     /// Sends bytes as they are. That the other side has closed is learned by listening.
@@ -86,8 +135,13 @@ impl Wire {
 
     /// Says preface and hello, and hears those of the server.
     pub(crate) async fn introduce(&mut self) {
+        self.introduce_with(&hello(0)).await;
+    }
+
+    /// The same with a hello of the test's own.
+    pub(crate) async fn introduce_with(&mut self, hello: &[u8]) {
         self.send(&preface(1, 0)).await;
-        self.say(&hello(0)).await;
+        self.say(hello).await;
         assert_eq!(self.preface().await, Some(preface(1, 0)));
         assert_eq!(self.hear().await, Said::Hello);
     }
@@ -99,16 +153,11 @@ impl Wire {
 
     /// The same, of a server that wants to be asked no more often than every so many microseconds.
     pub(crate) async fn welcome_asked_every(&mut self, micros: u64) {
-        let mut message = vec![0x92, 14];
-        write_map_len(&mut message, 2);
-        for (key, value) in [(0, 1_024), (5, micros)] {
-            write_uint(&mut message, key);
-            write_uint(&mut message, value);
-        }
-        self.greet(&message).await;
+        self.greet(&hello_with(&[(0, 1_024), (5, micros)])).await;
     }
 
-    async fn greet(&mut self, hello: &[u8]) {
+    /// Hears preface and hello of a client, and answers with this hello.
+    pub(crate) async fn greet(&mut self, hello: &[u8]) {
         assert_eq!(self.preface().await, Some(preface(1, 0)));
         assert_eq!(self.hear().await, Said::Hello);
         self.send(&preface(1, 0)).await;
@@ -137,17 +186,71 @@ impl Wire {
         self.stream.read_exact(&mut bytes).await.ok().map(|_| bytes)
     }
 
-    /// What the other side says next.
+    /// What the other side says next. What comes in parts is put together, and how much has come is told.
     pub(crate) async fn hear(&mut self) -> Said {
-        let Ok(length) = self.stream.read_u32().await else {
+        loop {
+            let Some(message) = self.message().await else {
+                return Said::Closed;
+            };
+            let Some((state, part)) = part(&message) else {
+                return parse(&message).expect("the other side keeps to the protocol");
+            };
+            self.whole.extend_from_slice(part);
+            self.received += part.len() as u64;
+            let mut received = vec![0x93, 17];
+            write_uint(&mut received, self.received);
+            received.push(0xc0);
+            // The other side may have closed, or not read.
+            let length = u32::try_from(received.len()).expect("it is short");
+            let frame = [&length.to_be_bytes()[..], &received].concat();
+            let _ = self.stream.write_all(&frame).await;
+            if state == 0 {
+                let whole = std::mem::take(&mut self.whole);
+                return parse(&whole).expect("the other side keeps to the protocol");
+            }
+        }
+    }
+
+    /// What the next frame says; parts are not put together, and nobody is told that they came.
+    pub(crate) async fn hear_frame(&mut self) -> Said {
+        let Some(message) = self.message().await else {
             return Said::Closed;
         };
-        let mut message = vec![0; length as usize];
-        if self.stream.read_exact(&mut message).await.is_err() {
-            return Said::Closed;
+        match part(&message) {
+            Some((state, part)) => Said::Part { state, size: part.len() },
+            None => parse(&message).expect("the other side keeps to the protocol"),
         }
-        parse(&message).expect("the other side keeps to the protocol")
     }
+
+    /// Hears what is said until this comes.
+    pub(crate) async fn hear_until(&mut self, is_last: impl Fn(&Said) -> bool) -> Vec<Said> {
+        let mut heard = Vec::new();
+        loop {
+            let said = self.hear().await;
+            let is_over = is_last(&said) || said == Said::Closed;
+            heard.push(said);
+            if is_over {
+                return heard;
+            }
+        }
+    }
+
+    async fn message(&mut self) -> Option<Vec<u8>> {
+        let length = self.stream.read_u32().await.ok()?;
+        let mut message = vec![0; length as usize];
+        self.stream.read_exact(&mut message).await.ok()?;
+        Some(message)
+    }
+}
+
+/// The state and the bytes of a part.
+fn part(message: &[u8]) -> Option<(u64, &[u8])> {
+    let mut reader = Reader::new(message);
+    reader.array_len().ok()?;
+    if reader.unsigned().ok()? != 10 {
+        return None;
+    }
+    Some((reader.unsigned().ok()?, reader.bin().ok()?))
 }
 
 fn parse(message: &[u8]) -> Result<Said, rpc_core::msgpack::Malformed> {
@@ -181,7 +284,23 @@ fn parse(message: &[u8]) -> Result<Said, rpc_core::msgpack::Malformed> {
             let reason = if reader.take_nil() { None } else { Some(error(&mut reader)?.1) };
             Said::GoAway { accepted, reason }
         }
+        7 => {
+            let id = id(&mut reader)?;
+            if reader.take_nil() {
+                return Ok(Said::Item { id, payload: reader.rest().to_vec() });
+            }
+            let (code, message, _) = error(&mut reader)?;
+            Said::FailedItem { id, code, message }
+        }
+        8 => Said::End { id: id(&mut reader)? },
+        9 => {
+            let id = if reader.take_nil() { None } else { Some(id(&mut reader)?) };
+            Said::Credit { id, bytes: reader.unsigned()? }
+        }
         14 => Said::Hello,
+        15 => Said::Begin { id: id(&mut reader)? },
+        16 => Said::Lost { id: id(&mut reader)?, count: reader.unsigned()? },
+        17 => Said::Received(reader.unsigned()?),
         other => unreachable!("a message of type {other}"),
     })
 }
@@ -212,11 +331,16 @@ fn attempt(reader: &mut Reader<'_>) -> Result<u64, rpc_core::msgpack::Malformed>
 
 /// A hello that accepts so many calls, and messages of 16 MiB.
 pub(crate) fn hello(max_calls: u64) -> Vec<u8> {
+    hello_with(&[(0, max_calls), (1, 16 << 20)])
+}
+
+/// A hello with these entries (PROTOCOL 1.8).
+pub(crate) fn hello_with(entries: &[(u64, u64)]) -> Vec<u8> {
     let mut message = vec![0x92, 14];
-    write_map_len(&mut message, 2);
-    for (key, value) in [(0, max_calls), (1, 16 << 20)] {
-        write_uint(&mut message, key);
-        write_uint(&mut message, value);
+    write_map_len(&mut message, u32::try_from(entries.len()).expect("they are few"));
+    for (key, value) in entries {
+        write_uint(&mut message, *key);
+        write_uint(&mut message, *value);
     }
     message
 }

@@ -1,7 +1,7 @@
 //! What a service says about itself, and how a call runs, without a server.
 #![deny(warnings)]
 
-use rpc::__private::{Dispatcher, Run};
+use rpc::__private::{Dispatcher, Pace, Run};
 
 #[derive(Debug, serde::Serialize, serde::Deserialize)]
 pub enum Problem {
@@ -29,6 +29,10 @@ pub trait Queue {
     async fn gone(&self);
     #[rpc(blocking)]
     fn sort(&self, by: (String, [u8; 4])) -> std::collections::BTreeMap<String, u64>;
+    #[rpc(idempotent)]
+    fn follow(&self, since: u64) -> impl rpc::Stream<Item = Result<Vec<u8>, Problem>>;
+    #[rpc(drop_oldest = 16)]
+    async fn work(&self, results: rpc::Streaming<Vec<u64>>, name: &str) -> Result<impl rpc::Stream<Item = String>, Problem>;
 }
 
 struct Server;
@@ -43,13 +47,21 @@ impl Queue for Server {
     fn sort(&self, _: (String, [u8; 4])) -> std::collections::BTreeMap<String, u64> {
         Default::default()
     }
+
+    fn follow(&self, _: u64) -> impl rpc::Stream<Item = Result<Vec<u8>, Problem>> {
+        rpc::stream::empty()
+    }
+
+    async fn work(&self, _: rpc::Streaming<Vec<u64>>, _: &str) -> Result<impl rpc::Stream<Item = String>, Problem> {
+        Ok(rpc::stream::empty())
+    }
 }
 
 fn main() {
     let dispatcher = QueueDispatcher::new(Server);
     let service = dispatcher.description();
     assert_eq!((service.name, service.docs), ("queue.v1", "Keeps jobs.\n\nIn memory."));
-    let [add, clear, sort] = service.methods else { panic!("{service:?}") };
+    let [add, clear, sort, follow, work] = service.methods else { panic!("{service:?}") };
 
     assert_eq!((add.name, add.docs), ("push", "Adds a job."));
     assert_eq!((add.result, add.error), ("u64", Some("Problem")));
@@ -65,6 +77,16 @@ fn main() {
     assert_eq!(sort.result, "std::collections::BTreeMap<String, u64>");
     assert_eq!(sort.arguments[0].ty, "(String, [u8; 4])");
     assert!(sort.run == Run::Blocking);
+    assert_eq!((sort.streams, sort.item_error, sort.takes), (None, None, None));
 
-    let _ = (dispatcher.session(0), dispatcher.session(2));
+    assert_eq!((follow.result, follow.error, follow.item_error), ("Vec<u8>", None, Some("Problem")));
+    assert_eq!((follow.streams, follow.takes), (Some(Pace::Waits), None));
+
+    assert_eq!((work.result, work.error, work.item_error), ("String", Some("Problem"), None));
+    assert_eq!(work.streams, Some(Pace::DropsOldest(16)));
+    let results = work.takes.unwrap_or_else(|| panic!("{work:?}"));
+    assert_eq!((results.name, results.ty, results.optional), ("results", "Vec<u64>", false));
+    assert_eq!(work.arguments.len(), 1);
+
+    let _ = (dispatcher.session(0), dispatcher.session(2), dispatcher.session(4));
 }

@@ -30,6 +30,11 @@ pub trait Hello {
     /// Once upon a time.
     #[deprecated = "say hello"]
     async fn hail(&self, name: String) -> Result<(), rpc::Error>;
+    /// To many.
+    fn greet(&self, ctx: &rpc::Context, names: rpc::Streaming<String>) -> impl rpc::Stream<Item = String>;
+    /// To all who were here.
+    #[rpc(drop_oldest = 1)]
+    async fn recall(&self, place: &str) -> Result<impl rpc::Stream<Item = Result<String, rpc::Error>>, rpc::Error>;
 }
 
 mod private {
@@ -37,6 +42,7 @@ mod private {
     trait Quiet {
         #[allow(non_snake_case)]
         async fn used(&self, camelCase: i64, data: Vec<u8>) -> i64;
+        fn echo(&self, numbers: rpc::Streaming<u64>) -> impl rpc::Stream<Item = u64>;
     }
 
     struct Server;
@@ -45,11 +51,17 @@ mod private {
         async fn used(&self, _number: i64, _data: Vec<u8>) -> i64 {
             1
         }
+
+        fn echo(&self, numbers: rpc::Streaming<u64>) -> impl rpc::Stream<Item = u64> {
+            rpc::StreamExt::filter_map(numbers, |number| async { number.ok() })
+        }
     }
 
     pub(crate) fn run() {
         let dispatcher = QuietDispatcher::new(Server);
-        let _client = |client: QuietClient| client.used(1, Vec::new());
+        let _client = |client: QuietClient| {
+            (client.used(1, Vec::new()), client.echo(rpc::stream::empty()))
+        };
         drop(dispatcher);
     }
 }

@@ -23,12 +23,14 @@
 
 use std::{cmp::Reverse, sync::Arc, time::Instant};
 
-use super::link::LinkId;
+use super::{link::LinkId, streaming::Streams};
 use crate::{Metadata, limits::MAX_CALLS_PER_CHANNEL, value::Encoder};
 
 const SLOT_BITS: u32 = 20;
 const SLOT_MASK: u32 = (1 << SLOT_BITS) - 1;
 const NOWHERE: u32 = u32::MAX;
+/// The position of a request that has not gone out whole.
+pub(super) const UNSENT: u64 = u64::MAX;
 /// A slab of up to this many slots is kept when no call is left.
 const KEPT_SLOTS: usize = 1024;
 
@@ -45,6 +47,12 @@ pub struct Outgoing {
     pub oneway: bool,
     /// Whether the call may be repeated when it is not known whether it ran.
     pub idempotent: bool,
+    /// Whether the answer is a stream.
+    pub streams: bool,
+    /// Whether the caller sends a stream.
+    pub takes: bool,
+    /// Whether its deadline holds only until the stream that is the answer has begun.
+    pub opens_only: bool,
 }
 
 /// Where a call is; see the diagram of this file.
@@ -87,10 +95,12 @@ pub(super) struct Entry<W> {
     pub(super) until: Option<Instant>,
     /// The connection that carried it last.
     pub(super) link: LinkId,
-    /// The place of the call among all that its connection carried, from 1.
+    /// The place of the call among all that its connection carried, from 1; [`UNSENT`] until it is complete there.
     pub(super) ordinal: u64,
-    /// Where its frame begins among all the bytes of its connection.
+    /// Where its frame begins among all the bytes of its connection, or its last one, if it went out in parts; [`UNSENT`] until then.
     pub(super) position: u64,
+    /// What it needs for its streams, while it is outstanding.
+    pub(super) streams: Option<Box<Streams>>,
     /// Whether it was sent before the server's hello had come.
     pub(super) early: bool,
     /// How often it was sent.
@@ -110,6 +120,8 @@ pub(super) struct Calls<W> {
     live: usize,
     head: u32,
     tail: u32,
+    /// The slot that was put into the queue again last.
+    requeued: u32,
     /// Where the generations begin after the slab was emptied.
     generation: u32,
     /// How many calls were made.
@@ -124,6 +136,7 @@ impl<W: Default> Calls<W> {
             live: 0,
             head: NOWHERE,
             tail: NOWHERE,
+            requeued: NOWHERE,
             generation: 0,
             made: 0,
         }
@@ -152,6 +165,7 @@ impl<W: Default> Calls<W> {
                 link: LinkId::default(),
                 ordinal: 0,
                 position: 0,
+                streams: None,
                 early: false,
                 attempt: 0,
                 repeats: 0,
@@ -211,6 +225,10 @@ impl<W: Default> Calls<W> {
         (0..).zip(&self.entries).filter(|(_, entry)| entry.stage != Stage::Free)
     }
 
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Entry<W>> {
+        self.entries.iter_mut().filter(|entry| entry.stage != Stage::Free)
+    }
+
     /// The first call of the queue.
     pub(super) fn first(&self) -> Option<u32> {
         (self.head != NOWHERE).then_some(self.head)
@@ -243,13 +261,26 @@ impl<W: Default> Calls<W> {
     /// Puts a call into the queue again, at its place in the order in which the calls were made.
     pub(super) fn requeue(&mut self, slot: u32) {
         let sequence = self.entries[slot as usize].sequence;
-        let (mut previous, mut next) = (NOWHERE, self.head);
-        // Bounded by the calls that were made before it and are queued.
+        // Calls come back in the order in which they were made, or against it: the place of one is beside that of the last.
+        let last = self.entries.get(self.requeued as usize);
+        let is_there = last.is_some_and(|entry| entry.stage == Stage::Queued);
+        let mut next = if is_there { self.requeued } else { self.head };
         while let Some(entry) = self.entries.get(next as usize)
             && entry.sequence < sequence
         {
-            (previous, next) = (next, entry.next);
+            next = entry.next;
         }
+        let before = |next: u32| match self.entries.get(next as usize) {
+            Some(entry) => entry.previous,
+            None => self.tail,
+        };
+        let mut previous = before(next);
+        while let Some(entry) = self.entries.get(previous as usize)
+            && entry.sequence > sequence
+        {
+            (previous, next) = (entry.previous, previous);
+        }
+        self.requeued = slot;
         let entry = &mut self.entries[slot as usize];
         entry.stage = Stage::Queued;
         entry.previous = previous;
@@ -274,6 +305,13 @@ impl<W: Default> Calls<W> {
             .collect();
         slots.sort_unstable_by_key(|(sequence, _)| Reverse(*sequence));
         slots.into_iter().map(|(_, slot)| slot).collect()
+    }
+
+    /// Notes that nobody waits for an outstanding call any more, and returns what it held: it will not be sent again.
+    pub(super) fn cancelled(&mut self, slot: u32) -> (Outgoing, W) {
+        let entry = &mut self.entries[slot as usize];
+        entry.stage = Stage::Cancelled;
+        (std::mem::take(&mut entry.outgoing), std::mem::take(&mut entry.waiter))
     }
 
     /// Makes a slot free, and returns what it held, to be dropped where the caller likes.

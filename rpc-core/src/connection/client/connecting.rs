@@ -12,7 +12,7 @@ use super::{
     calls::{Entry, Stage},
     link::{Link, LinkId, State, at_least},
 };
-use crate::{Code, Error};
+use crate::{Code, Error, limits::LONGEST_PUSH_BACK};
 
 /// How the next connection comes about.
 #[derive(Debug, Default)]
@@ -95,10 +95,14 @@ impl<W: Default> Channel<W> {
 
     /// Whether an attempt to connect is to begin now.
     pub fn wants_connection(&self) -> bool {
+        self.lacks_connection() && self.links.has_room()
+    }
+
+    /// The same, whether or not there is room for one.
+    pub(super) fn lacks_connection(&self) -> bool {
         self.links.active().is_none()
             && matches!(self.dial.stage, DialStage::Idle)
             && (self.dial.is_wanted || self.has_queued())
-            && self.links.has_room()
     }
 
     /// An attempt to connect begins. It ends with [`connected`](Self::connected) or [`failed`](Self::failed).
@@ -110,9 +114,14 @@ impl<W: Default> Channel<W> {
 
     /// There is a connection, which takes the new calls from now on.
     pub fn connected(&mut self, now: Instant) -> LinkId {
+        // One bound holds for the attempt and the server's hello together.
+        let until = match self.dial.stage {
+            DialStage::Dialling { until } => until,
+            DialStage::Idle | DialStage::Pausing { .. } => now + self.config.connect_timeout,
+        };
         self.dial.stage = DialStage::Idle;
         self.dial.is_wanted = false;
-        let link = self.links.connect(&self.config, now);
+        let link = self.links.connect(&self.config, until, now);
         self.due(self.links.get(link).next_deadline());
         link
     }
@@ -159,14 +168,16 @@ impl<W: Default> Channel<W> {
         });
         link.state =
             if is_passing { State::Draining { accepted } } else { State::Refused { accepted } };
-        let has_failed = link.is_fruitless() || (is_passing && reason.is_some());
+        link.has_left = true;
+        let is_fruitless = self.links.get(id).is_fruitless(self.has_queued());
+        let has_failed = is_fruitless || (is_passing && reason.is_some());
         if self.links.retire(id) {
             if has_failed {
                 let sent_away = || Error::unavailable("the server takes no calls: it goes away");
                 let outlook = if is_passing { Outlook::Open } else { Outlook::Hopeless };
                 self.pause(reason.cloned().unwrap_or_else(sent_away), outlook, now);
             }
-            self.wait(Wait::Anew, now);
+            self.wait(if is_fruitless { Wait::AsBefore } else { Wait::Anew }, now);
         }
     }
 
@@ -184,8 +195,13 @@ impl<W: Default> Channel<W> {
         mut settled: impl FnMut(&mut W, Error),
     ) -> Remains<W> {
         let was_active = self.links.retire(id);
+        let had_queued = self.has_queued();
         let mut link = self.links.remove(id);
-        let mut remains = Remains { output: link.output.take_unsent(), calls: Vec::new() };
+        let mut remains = Remains {
+            output: link.output.take_unsent(),
+            bulk: std::mem::take(&mut link.bulk),
+            calls: Vec::new(),
+        };
         let carried = |entry: &Entry<W>| entry.link == id && entry.stage.is_outstanding();
         for slot in self.calls.newest_first(carried) {
             let entry = self.calls.entry(slot);
@@ -193,7 +209,9 @@ impl<W: Default> Channel<W> {
                 Stage::Cancelled => remains.calls.push(self.calls.free(slot)),
                 Stage::Expired => entry.stage = Stage::Settled,
                 Stage::Sent => {
-                    if let Err(error) = self.lost_call(slot, &link, error, written, now) {
+                    let outcome = self.lost_call(slot, &link, error, written, now);
+                    self.calls.entry(slot).streams = None;
+                    if let Err(error) = outcome {
                         let entry = self.calls.entry(slot);
                         entry.stage = Stage::Settled;
                         settled(&mut entry.waiter, error);
@@ -203,10 +221,11 @@ impl<W: Default> Channel<W> {
             }
         }
         if was_active {
-            if !link.is_open() || link.is_fruitless() {
+            let has_failed = !link.is_open() || link.is_fruitless(had_queued);
+            if has_failed {
                 self.pause(error.clone(), outlook, now);
             }
-            self.wait(if link.is_open() { Wait::Anew } else { Wait::AsBefore }, now);
+            self.wait(if has_failed { Wait::AsBefore } else { Wait::Anew }, now);
         }
         let is_refused = matches!(link.state, State::Refused { .. });
         let is_hopeless = outlook == Outlook::Hopeless || is_refused;
@@ -231,6 +250,10 @@ impl<W: Default> Channel<W> {
         now: Instant,
     ) -> Result<(), Error> {
         let entry = self.calls.entry(slot);
+        if entry.position >= written && entry.is_under_way() {
+            // It has not arrived, but some of its items have left their stream.
+            return Err(entry.truth(error.clone().not_started(true)));
+        }
         if entry.position >= written {
             // Not a byte of it has left this process.
             entry.attempt -= 1;
@@ -238,11 +261,13 @@ impl<W: Default> Channel<W> {
             return Ok(());
         }
         match link.state {
-            State::Draining { accepted } if entry.ordinal > accepted => {
+            State::Draining { accepted } if entry.ordinal > accepted && !entry.is_under_way() => {
                 self.requeue(slot, now);
                 Ok(())
             }
-            State::Refused { accepted } if entry.ordinal > accepted => {
+            State::Draining { accepted } | State::Refused { accepted }
+                if entry.ordinal > accepted =>
+            {
                 Err(entry.truth(error.clone().not_started(true)))
             }
             State::Hello { .. } | State::Open | State::Draining { .. } | State::Refused { .. } => {
@@ -275,7 +300,9 @@ impl<W: Default> Channel<W> {
             let error = entry.truth(error.clone());
             settled(&mut entry.waiter, error);
         }
-        remains.retain(|remains| !remains.calls.is_empty() || remains.output.has_segments());
+        remains.retain(|remains| {
+            !remains.calls.is_empty() || remains.output.has_segments() || !remains.bulk.is_empty()
+        });
         remains
     }
 
@@ -295,7 +322,8 @@ impl<W: Default> Channel<W> {
     fn pause(&mut self, error: Error, outlook: Outlook, now: Instant) {
         self.dial.failures = self.dial.failures.saturating_add(1);
         let pause = self.config.reconnect_backoff.pause(self.dial.failures, &mut self.random);
-        let until = now + at_least(pause, error.retry_after());
+        let asked = error.retry_after().map(|asked| asked.min(LONGEST_PUSH_BACK));
+        let until = now + at_least(pause, asked);
         self.dial.stage = DialStage::Pausing { until };
         self.dial.is_wanted = false;
         self.dial.last_error = Some((error, outlook));

@@ -57,13 +57,23 @@ impl<W: Default> Channel<W> {
             return self.requeue(slot, now);
         }
         let error = if has_expired { self.lateness(slot) } else { self.wait_is_over() };
-        match stage {
-            Stage::Queued => self.calls.unlink(slot),
-            Stage::Sent => self.write_cancel(slot),
-            Stage::Paused | Stage::Free | Stage::Expired | Stage::Cancelled | Stage::Settled => {}
-        }
+        let is_owed = match stage {
+            Stage::Queued => {
+                self.calls.unlink(slot);
+                false
+            }
+            Stage::Sent => {
+                self.end_streams(slot);
+                self.write_cancel(slot)
+            }
+            Stage::Paused | Stage::Free | Stage::Expired | Stage::Cancelled | Stage::Settled => {
+                false
+            }
+        };
         let entry = self.calls.entry(slot);
-        entry.stage = if stage == Stage::Sent { Stage::Expired } else { Stage::Settled };
+        entry.stage = if is_owed { Stage::Expired } else { Stage::Settled };
+        let is_unsent = stage == Stage::Sent && !is_owed;
+        let error = if is_unsent { error.not_started(true) } else { error };
         let error = entry.truth(error);
         settled(&mut entry.waiter, error);
     }
@@ -86,6 +96,8 @@ impl<W: Default> Channel<W> {
                 }
             }
             .not_started(true),
+            Stage::Sent if entry.is_under_way() => waited_for("for the end of its stream"),
+            Stage::Sent if entry.outgoing.streams => waited_for("for its stream"),
             Stage::Sent => {
                 let unsent = self.links.get(entry.link).output.position();
                 let is_sent = entry.position < unsent;

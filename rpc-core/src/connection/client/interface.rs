@@ -9,7 +9,8 @@ use super::{
 use crate::{
     Backoff, Error, Structs,
     buffer::WriteBuffer,
-    limits::{self, ASSUMED_MESSAGE_SIZE, MAX_FRAME_SIZE, MAX_TIMEOUT},
+    connection::parts::Bulk,
+    limits::{self, ASSUMED_MESSAGE_SIZE, LARGEST_WINDOW, MAX_FRAME_SIZE, MAX_TIMEOUT, PARTS_TOLD},
     payload::Payload,
 };
 
@@ -24,6 +25,12 @@ pub struct Config {
     pub structs: Structs,
     /// How deep answers may nest.
     pub max_nesting: u8,
+    /// Bytes of a stream's items that may be untaken.
+    pub stream_window: usize,
+    /// The same over all streams of a connection.
+    pub connection_window: usize,
+    /// Bytes of parts that are sent ahead of what the peer has read.
+    pub parts_ahead: usize,
     /// Unsent bytes above which calls wait for their turn.
     pub write_high_water: usize,
     /// How long one attempt to connect may take, up to the server's hello.
@@ -53,6 +60,9 @@ impl Default for Config {
             default_timeout: Some(limits::CALL_TIMEOUT),
             structs: Structs::Named,
             max_nesting: limits::MAX_NESTING,
+            stream_window: limits::STREAM_WINDOW,
+            connection_window: limits::CONNECTION_WINDOW,
+            parts_ahead: limits::PARTS_AHEAD,
             write_high_water: limits::WRITE_HIGH_WATER,
             connect_timeout: limits::CONNECT_TIMEOUT,
             wait_for_connection: limits::WAIT_FOR_CONNECTION,
@@ -87,6 +97,10 @@ impl Config {
         self.wait_for_connection = self.wait_for_connection.min(MAX_TIMEOUT);
         self.max_nesting = self.max_nesting.clamp(1, limits::MAX_NESTING);
         self.max_attempts = self.max_attempts.max(1);
+        self.stream_window = self.stream_window.min(LARGEST_WINDOW);
+        self.connection_window = self.connection_window.min(LARGEST_WINDOW);
+        // The peer says how much it has read once that is so much.
+        self.parts_ahead = self.parts_ahead.max(PARTS_TOLD);
         self.write_high_water = self.write_high_water.max(1);
         self
     }
@@ -114,8 +128,45 @@ pub enum Event<'a, W> {
     Answered(&'a mut W, Result<Payload, Error>),
     /// A call ended whose caller is gone; drop what is left of it outside of any lock.
     Gone(Outgoing, W),
+    /// An item has come of the stream that is a call's answer.
+    Item {
+        /// Whose call it is.
+        waiter: &'a mut W,
+        /// The item; or the error that is one.
+        item: Result<Payload, Error>,
+        /// What it counts for in the window, to be [`took`](super::Channel::took).
+        cost: u64,
+    },
+    /// So many items were dropped at this place of a stream.
+    LostItems {
+        /// Whose call it is.
+        waiter: &'a mut W,
+        /// How many.
+        count: u64,
+        /// What the notice counts for in the window.
+        cost: u64,
+    },
+    /// The stream that is a call's answer has begun.
+    Begun(&'a mut W),
+    /// The server takes no more of the items that a call sends.
+    Stopped(&'a mut W),
+    /// The next item that a call sends found no room, and may find some now.
+    Writable(&'a mut W),
+    /// Items that found no room may find some: see [`unblock`](super::Channel::unblock).
+    Room,
     /// The server takes no more calls on this connection, for this reason if it had one.
     GoAway(Option<Error>),
+}
+
+/// Whether an item could be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Room {
+    /// It was.
+    Sent,
+    /// There is no room yet: its caller is woken when there may be.
+    Blocked,
+    /// Nobody takes it any more.
+    Closed,
 }
 
 /// What became of the first call of the queue.
@@ -123,6 +174,8 @@ pub enum Event<'a, W> {
 pub enum Transmitted<'a, W> {
     /// It was written and waits for its answer.
     Request,
+    /// It was written, and its caller may send items.
+    Upload(&'a mut W),
     /// A one-way call was written, which ends it.
     Notification(&'a mut W),
     /// It cannot be sent.
@@ -153,6 +206,7 @@ pub enum Outlook {
 pub struct Remains<W> {
     /// What was not sent.
     pub output: WriteBuffer,
+    pub(super) bulk: Bulk,
     /// Calls whose callers were gone.
     pub calls: Vec<(Outgoing, W)>,
 }
@@ -167,5 +221,17 @@ pub(super) fn too_large(size: usize, limit: usize) -> Error {
 pub(super) fn answer_too_large(size: usize, limit: usize) -> Error {
     Error::resource_exhausted(format!(
         "the answer has {size} bytes, more than the {limit} that this channel accepts; raise it with `max_message_size` on the channel's builder"
+    ))
+}
+
+pub(super) fn item_too_large(size: usize, limit: usize) -> Error {
+    Error::resource_exhausted(format!(
+        "an item of the stream that the call sends has {size} bytes, more than the {limit} that the server accepts; raise it with `max_message_size` on the server, or send smaller items"
+    ))
+}
+
+pub(super) fn streams_unasked(method: &str) -> Error {
+    Error::internal(format!(
+        "the server answers \"{method}\" with a stream, and this client expects one value: their traits differ"
     ))
 }

@@ -19,13 +19,18 @@ use crate::{
     connection::{
         flood::Flood,
         keepalive::{Keepalive, Verdict},
+        parts::{Assembly, Bulk},
     },
     frame::{VERSION, preface},
     hello::Hello,
     limits::{ASSUMED_CALLS, MAX_LINKS},
     message,
+    stream::{Receiving, Sending},
     violation::Violation,
 };
+
+/// More messages than this do not cross the ends of streams at once.
+const MOST_STRAGGLERS: u32 = 1 << 20;
 
 /// Which of a channel's connections.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -60,11 +65,34 @@ pub(super) struct Link {
     pub(super) peer: Hello,
     /// Calls that were sent and not answered.
     pub(super) in_flight: u32,
+    /// Those of them for whose answers nobody waits.
+    pub(super) unwanted: u32,
+    /// Whether it carried one-way calls.
+    pub(super) has_notified: bool,
+    /// Whether it carried others.
+    pub(super) has_requested: bool,
+    /// Whether the server has gone away before.
+    pub(super) has_left: bool,
     /// Calls, one-way ones included, that this connection carried.
     pub(super) carried: u64,
     /// Whether an answer has come.
     pub(super) has_answered: bool,
     pub(super) output: WriteBuffer,
+    /// What goes out in parts.
+    pub(super) bulk: Bulk,
+    /// What arrives in parts.
+    pub(super) assembly: Assembly,
+    /// The windows over all streams.
+    pub(super) sending: Sending,
+    pub(super) receiving: Receiving,
+    /// Whether an item has found no room.
+    pub(super) has_blocked: bool,
+    /// Whether messages have been given up since, which makes room.
+    pub(super) has_given_up: bool,
+    /// How many messages may still come for streams that are over.
+    pub(super) stragglers: u32,
+    /// Bytes of items that may still come for calls that nobody waits for.
+    pub(super) late_bytes: u64,
     keepalive: Keepalive,
     flood: Flood,
     pings: u64,
@@ -72,23 +100,37 @@ pub(super) struct Link {
 
 impl Link {
     /// A new connection: preface and hello are written, and calls may follow (PROTOCOL 1.6).
-    fn new(config: &Config, now: Instant) -> Self {
+    fn new(config: &Config, until: Instant, now: Instant) -> Self {
         let mut output = WriteBuffer::new();
         output.raw(&preface(VERSION.0, VERSION.1));
         let hello = Hello {
             max_message_size: config.max_message_size,
+            stream_window: config.stream_window,
+            connection_window: config.connection_window,
             structs: config.structs,
             default_timeout: config.default_timeout,
             ..Hello::default()
         };
         output.message(|out| message::write_hello(out, &hello));
         Self {
-            state: State::Hello { until: now + config.connect_timeout },
+            state: State::Hello { until },
             peer: Hello { max_calls: ASSUMED_CALLS, ..Hello::default() },
             in_flight: 0,
+            unwanted: 0,
+            has_notified: false,
+            has_requested: false,
+            has_left: false,
             carried: 0,
             has_answered: false,
             output,
+            bulk: Bulk::default(),
+            assembly: Assembly::default(),
+            sending: Sending::new(0),
+            receiving: Receiving::new(config.connection_window),
+            has_blocked: false,
+            has_given_up: false,
+            stragglers: 0,
+            late_bytes: 0,
             keepalive: Keepalive::new(config.keepalive_idle, config.keepalive_timeout, now),
             flood: Flood::new(hello.ping_interval, now),
             pings: 0,
@@ -98,6 +140,7 @@ impl Link {
     /// The server has introduced itself.
     pub(super) fn open(&mut self, hello: Hello, config: &Config, now: Instant) {
         self.peer = hello;
+        self.sending = Sending::new(hello.connection_window);
         self.state = State::Open;
         // The server ends connections on which it is asked more often than it likes.
         let idle = config.keepalive_idle.max(hello.ping_interval);
@@ -110,13 +153,17 @@ impl Link {
 
     /// Whether the server goes away and owes nothing more.
     pub(super) fn is_finished(&self) -> bool {
-        let leaves = matches!(self.state, State::Draining { .. } | State::Refused { .. });
-        leaves && self.in_flight == 0
+        self.is_leaving() && self.in_flight == 0
     }
 
-    /// Whether it carried calls of which none was answered.
-    pub(super) fn is_fruitless(&self) -> bool {
-        self.carried > 0 && !self.has_answered
+    /// Whether the server goes away.
+    pub(super) fn is_leaving(&self) -> bool {
+        matches!(self.state, State::Draining { .. } | State::Refused { .. })
+    }
+
+    /// Whether it served nobody: it carried calls of which none was answered, or none at all although some waited for their turn.
+    pub(super) fn is_fruitless(&self, has_queued: bool) -> bool {
+        (self.has_requested && !self.has_answered) || (self.carried == 0 && has_queued)
     }
 
     /// Bytes have arrived.
@@ -127,6 +174,17 @@ impl Link {
     /// The server sent what it may send now and then only.
     pub(super) fn allow(&mut self, now: Instant) -> Result<(), Violation> {
         self.flood.allow(now)
+    }
+
+    /// So many messages may cross the end of a stream.
+    pub(super) fn expect_stragglers(&mut self, messages: u32) {
+        self.stragglers = self.stragglers.saturating_add(messages).min(MOST_STRAGGLERS);
+    }
+
+    /// The server sent what crossed the end of a stream.
+    pub(super) fn straggler(&mut self) -> Result<(), Violation> {
+        self.stragglers = self.stragglers.checked_sub(1).ok_or(Violation::LateItems)?;
+        Ok(())
     }
 
     /// The server answered a ping, or says so.
@@ -197,10 +255,10 @@ impl Links {
         self.places.len() < MAX_LINKS || self.places.iter().any(Option::is_none)
     }
 
-    /// Adds a connection, which takes the new calls.
-    pub(super) fn connect(&mut self, config: &Config, now: Instant) -> LinkId {
+    /// Adds a connection, which takes the new calls. The server is to introduce itself `until` then.
+    pub(super) fn connect(&mut self, config: &Config, until: Instant, now: Instant) -> LinkId {
         debug_assert!(self.active.is_none(), "one connection takes new calls");
-        let link = Some(Link::new(config, now));
+        let link = Some(Link::new(config, until, now));
         let index = match self.places.iter().position(Option::is_none) {
             Some(index) => {
                 self.places[index] = link;

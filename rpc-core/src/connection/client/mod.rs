@@ -18,6 +18,8 @@
 //! | `link.rs` | one connection |
 //! | `connecting.rs` | when there is to be a connection, and what its end means for the calls |
 //! | `sending.rs`, `receiving.rs` | requests out, answers in |
+//! | `streaming.rs` | items in and out |
+//! | `writing.rs` | frames, parts, and their order |
 //! | `repeating.rs`, `budget.rs` | which calls are sent again, and when |
 //! | `expiring.rs` | what time ends |
 //!
@@ -34,18 +36,20 @@ mod link;
 mod receiving;
 mod repeating;
 mod sending;
+mod streaming;
+mod writing;
 
 use std::time::Instant;
 
 use self::{
     budget::Budget,
-    calls::{Calls, Stage},
+    calls::{Calls, Stage, UNSENT},
     connecting::Dial,
     link::Links,
 };
 pub use self::{
     calls::{CallRef, Outgoing},
-    interface::{Config, Event, Outlook, Overdue, Phase, Remains, Transmitted},
+    interface::{Config, Event, Outlook, Overdue, Phase, Remains, Room, Transmitted},
     link::{Late, LinkId},
 };
 use crate::{Error, Violation, buffer::WriteBuffer, message, random::Random};
@@ -128,13 +132,13 @@ impl<W: Default> Channel<W> {
     /// The caller has taken its outcome, and the driver has emptied the waiter. What is left of the call is to be dropped outside
     /// of any lock.
     ///
-    /// A call that expired is answered later, and its slot free only then.
+    /// A call that expired is answered later, and its slot free only then; what it was to send is not kept so long.
     pub fn release(&mut self, call: CallRef) -> Option<Outgoing> {
         let entry = self.calls.held(call);
         match entry.stage {
             Stage::Expired => {
                 entry.stage = Stage::Cancelled;
-                None
+                Some(std::mem::take(&mut entry.outgoing))
             }
             Stage::Settled => self.calls.free_settled(call.slot),
             Stage::Free | Stage::Queued | Stage::Sent | Stage::Paused | Stage::Cancelled => None,
@@ -150,23 +154,35 @@ impl<W: Default> Channel<W> {
                 Some(self.calls.free(call.slot))
             }
             Stage::Sent => {
-                entry.stage = Stage::Cancelled;
-                self.write_cancel(call.slot);
-                None
+                self.end_streams(call.slot);
+                if !self.write_cancel(call.slot) {
+                    return Some(self.calls.free(call.slot));
+                }
+                Some(self.calls.cancelled(call.slot))
             }
-            Stage::Expired => {
-                entry.stage = Stage::Cancelled;
-                None
-            }
+            Stage::Expired => Some(self.calls.cancelled(call.slot)),
             Stage::Paused | Stage::Settled => Some(self.calls.free(call.slot)),
             Stage::Free | Stage::Cancelled => None,
         }
     }
 
-    fn write_cancel(&mut self, slot: u32) {
+    /// Cancels a call that was sent; whether the server owes an answer. It does not, where the request has not gone out whole.
+    fn write_cancel(&mut self, slot: u32) -> bool {
         let id = self.calls.id(slot);
-        let link = self.calls.entry(slot).link;
-        self.links.get_mut(link).output.message(|out| message::write_cancel(out, id));
+        let entry = self.calls.entry(slot);
+        let is_owed = entry.position != UNSENT;
+        let link = self.links.get_mut(entry.link);
+        link.abandon(id);
+        if is_owed {
+            link.unwanted += 1;
+            // A window full of items, and one that is larger, may cross the cancel, whatever this end takes the call for.
+            let late = self.config.stream_window + self.config.max_message_size;
+            link.late_bytes = link.late_bytes.saturating_add(late as u64);
+            link.output.message(|out| message::write_cancel(out, id));
+        } else {
+            link.in_flight -= 1;
+        }
+        is_owed
     }
 
     /// Tells the server which rule it broke (PROTOCOL 9.4).
@@ -179,12 +195,6 @@ impl<W: Default> Channel<W> {
     /// How often the call that this caller holds was sent.
     pub fn attempts(&mut self, call: CallRef) -> u32 {
         self.calls.held(call).attempt
-    }
-
-    /// The connection on which a call that its caller holds is outstanding.
-    pub fn carrier(&mut self, call: CallRef) -> Option<LinkId> {
-        let entry = self.calls.held(call);
-        entry.stage.is_outstanding().then_some(entry.link)
     }
 
     /// The connection that takes new calls.
@@ -202,12 +212,44 @@ impl<W: Default> Channel<W> {
         self.links.get(link).is_finished()
     }
 
+    /// A connection that goes away, where another one is wanted and has no place, and nobody waits for what this one still owes: its server
+    /// need not end its calls ever, and would keep the channel from being served.
+    pub fn surplus(&self) -> Option<LinkId> {
+        if self.links.has_room() || !self.lacks_connection() {
+            return None;
+        }
+        self.links
+            .iter()
+            .find(|(_, link)| link.is_leaving() && link.in_flight == link.unwanted)
+            .map(|(id, _)| id)
+    }
+
+    /// Whether the connection can be closed without a farewell: nothing is awaited here, and nothing was sent that was not answered.
+    pub fn owes_nothing(&self, link: LinkId) -> bool {
+        let link = self.links.get(link);
+        link.is_open() && link.in_flight == 0 && !link.has_notified
+    }
+
     /// The calls that were sent on this connection and not answered.
     pub fn in_flight(&self, link: LinkId) -> u32 {
         self.links.get(link).in_flight
     }
 
-    /// What is to be sent on this connection.
+    /// Whether something is to be sent on this connection, or callers are to be told that they may send: see [`unblock`](Self::unblock).
+    pub fn has_output(&self, link: LinkId) -> bool {
+        let link = self.links.get(link);
+        bytes::Buf::has_remaining(&link.output)
+            || link.has_parts(self.config.parts_ahead)
+            || link.has_given_up
+    }
+
+    /// Whether something is to be sent on a connection that takes no new calls.
+    pub fn has_retired_output(&self) -> bool {
+        let active = self.links.active();
+        self.links.iter().any(|(id, _)| Some(id) != active && self.has_output(id))
+    }
+
+    /// What is to be sent on this connection, beside large messages: see [`next_part`](Self::next_part).
     pub fn output(&mut self, link: LinkId) -> &mut WriteBuffer {
         &mut self.links.get_mut(link).output
     }

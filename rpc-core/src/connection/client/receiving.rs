@@ -4,14 +4,15 @@ use std::time::Instant;
 
 use super::{
     Channel, Event,
-    calls::Stage,
+    calls::{Stage, UNSENT},
     interface::answer_too_large,
     link::{LinkId, State},
 };
 use crate::{
     Error, Violation,
+    connection::parts::Assembled,
     frame::Frame,
-    message::{self, Message, kind},
+    message::{self, Control, Message, kind},
     payload::{Body, Payload, Span, slice},
 };
 
@@ -37,25 +38,13 @@ impl<W: Default> Channel<W> {
         let body = match frame {
             Frame::Whole(body) => body,
             Frame::Oversized { size, head } => {
-                let (kind, id) = message::oversized(head)?;
-                if awaits_hello && kind != u64::from(kind::HELLO) {
-                    return Err(Violation::HelloExpected { kind });
-                }
-                let kind_byte = u8::try_from(kind).unwrap_or(u8::MAX);
-                return match id {
-                    Some(id)
-                        if matches!(kind_byte, kind::RESPONSE | kind::RESPONSE_WITH_METADATA) =>
-                    {
-                        let error = answer_too_large(*size, self.config.max_message_size);
-                        self.failed_call(from, id, error, now)
-                    }
-                    _ => Err(Violation::MessageTooLarge { kind, size: *size }),
-                };
+                let (size, head) = (*size, head.clone());
+                return self.oversized(from, size, &head, now);
             }
         };
         let message = Message::parse(body.as_slice())?;
         if awaits_hello {
-            let Message::Hello(hello) = message else {
+            let Message::Control(Control::Hello(hello)) = message else {
                 return Err(Violation::HelloExpected { kind: message::kind_of(body.as_slice()) });
             };
             link.open(hello, &self.config, now);
@@ -72,26 +61,95 @@ impl<W: Default> Channel<W> {
                     .map_err(|malformed| Violation::Malformed { part: "the error", malformed })?;
                 self.failed_call(from, id, error, now)
             }
-            Message::Ping { token } => {
+            Message::Call { .. } => {
+                Err(Violation::WrongSide { kind: message::kind_of(body.as_slice()) })
+            }
+            Message::Control(control) => self.control(from, control, frame, now),
+        }
+    }
+
+    /// Takes a message that is no response; apart, so that responses are taken without a detour.
+    #[inline(never)]
+    fn control(
+        &mut self,
+        from: LinkId,
+        control: Control,
+        frame: &mut Frame,
+        now: Instant,
+    ) -> Result<Event<'_, W>, Violation> {
+        let Frame::Whole(body) = frame else {
+            return Ok(Event::None);
+        };
+        let link = self.links.get_mut(from);
+        match control {
+            Control::Ping { token } => {
                 link.allow(now)?;
                 link.pong(token, self.config.write_high_water);
                 Ok(Event::None)
             }
-            Message::Pong => {
+            Control::Pong => {
                 link.answered(now)?;
                 Ok(Event::None)
             }
-            Message::Ignored => {
+            Control::Ignored => {
                 link.allow(now)?;
                 Ok(Event::None)
             }
-            Message::GoAway { accepted, error } => {
-                Ok(self.goes_away(from, accepted, error, body, now))
+            Control::GoAway { accepted, error } => {
+                if link.has_left {
+                    link.allow(now)?;
+                }
+                self.goes_away(from, accepted, error, body, now)
             }
-            Message::Hello(_) => Err(Violation::SecondHello),
-            Message::Call { .. } | Message::Cancel { .. } => {
+            Control::Item { id, error, payload } => self.item(from, id, error, payload, body),
+            Control::Begin { id } => self.begun(from, id),
+            Control::Lost { id, count } => self.lost_items(from, id, count, body.as_slice().len()),
+            Control::Cancel { id } => self.stopped(from, id),
+            Control::Credit { id, bytes } => self.credit(from, id, bytes),
+            Control::Part { state, bytes } => {
+                let limit = self.config.max_message_size;
+                let assembled = link.assembly.take(state, slice(body, &bytes), limit)?;
+                if let Some(bytes) = link.assembly.news() {
+                    link.output.message(|out| message::write_received(out, bytes));
+                }
+                match assembled {
+                    Assembled::Nothing => Ok(Event::None),
+                    Assembled::Oversized { size, head } => self.oversized(from, size, &head, now),
+                    Assembled::Whole(whole) => {
+                        *frame = Frame::Whole(whole);
+                        self.receive(from, frame, now)
+                    }
+                }
+            }
+            Control::Received { bytes } => {
+                link.bulk.received(bytes)?;
+                Ok(Event::None)
+            }
+            Control::Hello(_) => Err(Violation::SecondHello),
+            Control::End { .. } => {
                 Err(Violation::WrongSide { kind: message::kind_of(body.as_slice()) })
             }
+        }
+    }
+
+    /// A message above the limit.
+    fn oversized(
+        &mut self,
+        from: LinkId,
+        size: usize,
+        head: &[u8],
+        now: Instant,
+    ) -> Result<Event<'_, W>, Violation> {
+        let (kind, id) = message::oversized(head)?;
+        if !self.links.get(from).is_open() && kind != u64::from(kind::HELLO) {
+            return Err(Violation::HelloExpected { kind });
+        }
+        match (u8::try_from(kind).unwrap_or(u8::MAX), id) {
+            (kind::RESPONSE | kind::RESPONSE_WITH_METADATA, Some(id)) => {
+                let error = answer_too_large(size, self.config.max_message_size);
+                self.failed_call(from, id, error, now)
+            }
+            _ => Err(Violation::MessageTooLarge { kind, size }),
         }
     }
 
@@ -102,10 +160,13 @@ impl<W: Default> Channel<W> {
         error: Option<Span>,
         body: &Body,
         now: Instant,
-    ) -> Event<'_, W> {
-        let reason = error.and_then(|span| message::read_error(slice(body, &span)).ok());
+    ) -> Result<Event<'_, W>, Violation> {
+        let reason = error
+            .map(|span| message::read_error(slice(body, &span)))
+            .transpose()
+            .map_err(|malformed| Violation::Malformed { part: "the error", malformed })?;
         self.leaves(from, accepted, reason.as_ref(), now);
-        Event::GoAway(reason)
+        Ok(Event::GoAway(reason))
     }
 
     /// An outstanding call was answered with the payload in `body`.
@@ -122,6 +183,7 @@ impl<W: Default> Channel<W> {
         if stage != Stage::Sent {
             return Ok(self.unwanted(slot, stage));
         }
+        self.end_streams(slot);
         let entry = self.calls.entry(slot);
         entry.stage = Stage::Settled;
         let spare = match body {
@@ -151,11 +213,14 @@ impl<W: Default> Channel<W> {
         if stage != Stage::Sent {
             return Ok(self.unwanted(slot, stage));
         }
-        if self.is_sent_again(slot, &error) {
+        let is_again = self.is_sent_again(slot, &error);
+        let repeated = if is_again { Ok(()) } else { self.repeat(slot, error, now) };
+        self.end_streams(slot);
+        if is_again {
             self.requeue(slot, now);
             return Ok(Event::None);
         }
-        if let Err(error) = self.repeat(slot, error, now) {
+        if let Err(error) = repeated {
             let entry = self.calls.entry(slot);
             entry.stage = Stage::Settled;
             return Ok(Event::Answered(&mut entry.waiter, Err(error)));
@@ -166,12 +231,20 @@ impl<W: Default> Channel<W> {
     /// The slot of a call that was outstanding on this connection, and is not any more.
     fn outstanding(&mut self, from: LinkId, id: u32) -> Result<u32, Violation> {
         let slot = self.calls.outstanding(from, id).ok_or(Violation::NotOutstanding { id })?;
-        self.links.get_mut(from).in_flight -= 1;
+        let link = self.links.get_mut(from);
+        link.in_flight -= 1;
+        // What of the call was not sent is for nothing now: items, or the rest of a request that was refused for its size.
+        if !link.bulk.is_empty() {
+            link.abandon(id);
+        }
+        if self.calls.entry(slot).position == UNSENT {
+            link.carried += 1;
+        }
         Ok(slot)
     }
 
     /// The server on this connection does what it is there for.
-    fn serves(&mut self, from: LinkId) {
+    pub(super) fn serves(&mut self, from: LinkId) {
         let link = self.links.get_mut(from);
         if !link.has_answered {
             link.has_answered = true;
@@ -181,6 +254,8 @@ impl<W: Default> Channel<W> {
 
     /// An answer came for a call that expired or was cancelled.
     fn unwanted(&mut self, slot: u32, stage: Stage) -> Event<'_, W> {
+        let link = self.calls.entry(slot).link;
+        self.links.get_mut(link).unwanted -= 1;
         if stage == Stage::Cancelled {
             let (outgoing, waiter) = self.calls.free(slot);
             return Event::Gone(outgoing, waiter);

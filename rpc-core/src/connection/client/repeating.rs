@@ -5,7 +5,7 @@
 //! * After a pause, and out of the budget: a call that was refused for want of room, and an idempotent one that may have run.
 //!
 //! The pause is that of the backoff, or what the server asked for, if that is longer. A call whose deadline would pass meanwhile
-//! ends at once instead.
+//! ends at once instead. So does one of whose streams an item has passed, in either direction: items are not kept, and not taken back.
 
 use std::time::Instant;
 
@@ -29,6 +29,7 @@ impl<W: Default> Channel<W> {
         let entry = self.calls.entry(slot);
         let leaves = matches!(self.links.get(entry.link).state, State::Draining { .. });
         entry.stage == Stage::Sent
+            && !entry.is_under_way()
             && error.is_not_started()
             && match error.kind() {
                 Code::Unavailable => leaves,
@@ -51,7 +52,11 @@ impl<W: Default> Channel<W> {
             Code::ResourceExhausted => invited && (error.is_not_started() || idempotent),
             _ => invited && idempotent,
         };
-        if !may_be || error.is_application() || entry.repeats + 1 >= self.config.max_attempts {
+        if !may_be
+            || entry.is_under_way()
+            || error.is_application()
+            || entry.repeats + 1 >= self.config.max_attempts
+        {
             return Err(entry.truth(error));
         }
         let pause = self.config.retry_backoff.pause(entry.repeats + 1, &mut self.random);

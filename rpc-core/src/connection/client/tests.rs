@@ -59,7 +59,7 @@ impl Channel {
     fn transmit(&mut self) {
         while let Some(transmitted) = self.machine.transmit(self.now) {
             match transmitted {
-                Transmitted::Request => {}
+                Transmitted::Request | Transmitted::Upload(_) => {}
                 Transmitted::Notification(waiter) => *waiter = Some("ok".to_owned()),
                 Transmitted::Refused(waiter, error) => settle(waiter, &error),
             }
@@ -78,7 +78,14 @@ impl Channel {
     fn receive(&mut self, message: &[u8]) -> bool {
         let mut frame = Frame::Whole(Body::Small(message.to_vec()));
         match self.machine.receive(self.link, &mut frame, self.now).expect("no violation") {
-            Event::None | Event::GoAway(_) => false,
+            Event::None
+            | Event::GoAway(_)
+            | Event::Item { .. }
+            | Event::LostItems { .. }
+            | Event::Begun(_)
+            | Event::Stopped(_)
+            | Event::Writable(_)
+            | Event::Room => false,
             Event::Answered(waiter, Ok(_)) => {
                 assert!(waiter.replace("ok".to_owned()).is_none());
                 false
@@ -434,7 +441,7 @@ fn answered_then_dropped() {
 fn sent_then_cancelled_then_answered() {
     let mut channel = Channel::open(9);
     let (call, id) = channel.sent(None);
-    assert!(channel.machine.cancel(call).is_none(), "the slot is held until the answer");
+    assert!(channel.machine.cancel(call).is_some(), "what it was to send comes back at once");
     assert_eq!(channel.written(), [0, 0, 0, 4, 0x93, 6, id, 0xc0]);
     assert_eq!((channel.machine.in_flight(channel.link), channel.machine.len()), (1, 1));
     let next = channel.sent(None);
@@ -447,7 +454,7 @@ fn sent_then_cancelled_then_answered() {
 fn sent_then_cancelled_then_lost() {
     let mut channel = Channel::open(9);
     let (call, _) = channel.sent(None);
-    assert!(channel.machine.cancel(call).is_none());
+    assert!(channel.machine.cancel(call).is_some());
     assert_eq!(channel.lose(), 1, "its remains come back");
     assert!(channel.machine.is_empty());
 }
@@ -570,7 +577,7 @@ fn what_was_cancelled_is_not_sent_again() {
     channel.written();
     let (call, id) = idempotent(&mut channel, None);
     channel.receive(&[0x92, 14, 0x81, 0, 9]);
-    assert!(channel.machine.cancel(call).is_none());
+    assert!(channel.machine.cancel(call).is_some());
     channel.refuse(id, Code::ResourceExhausted);
     assert!(channel.machine.is_empty() && !channel.machine.has_queued());
 }
@@ -657,4 +664,39 @@ fn a_full_channel_gives_the_call_back() {
     assert_eq!(error.kind(), Code::ResourceExhausted);
     assert!(error.is_not_started());
     assert_eq!((outgoing.method, waiter.as_deref()), ("again", Some("mine")));
+}
+
+#[test]
+fn one_bound_holds_for_the_attempt_and_the_hello() {
+    let mut channel = Channel::with(Config { connect_timeout: SOON * 10, ..quiet() });
+    channel.submit(None);
+    assert!(channel.machine.wants_connection());
+    channel.machine.dialling(channel.now);
+    channel.now += SOON * 6;
+    channel.link = channel.machine.connected(channel.now);
+    channel.written();
+    let overdue = |channel: &mut Channel, after: Duration| {
+        channel.now += after;
+        channel.machine.expire(channel.now, |waiter, error| settle(waiter, &error))
+    };
+    assert_eq!(overdue(&mut channel, SOON * 3), None);
+    assert!(matches!(overdue(&mut channel, SOON), Some(Overdue::Connection(_, Late::Hello))));
+}
+
+#[test]
+fn a_server_keeps_a_channel_away_for_a_minute_at_most() {
+    let mut channel = Channel::with(quiet());
+    channel.connect(9);
+    // Unavailable, and to be asked again in 2^40 microseconds, which are two weeks.
+    let mut message = vec![0x94, 13, 0, 0x95, 14, 0xa0, 0xc0, 0, 0xcf];
+    message.extend_from_slice(&(1_u64 << 40).to_be_bytes());
+    message.push(0xc0);
+    channel.receive(&message);
+    channel.lose();
+    channel.machine.want_connection();
+    assert!(!channel.machine.wants_connection());
+    channel.expire(Duration::from_secs(59));
+    assert!(!channel.machine.wants_connection());
+    channel.expire(Duration::from_secs(2));
+    assert!(channel.machine.wants_connection());
 }

@@ -4,9 +4,12 @@ use std::time::Instant;
 
 use super::{
     Connection, Pending,
-    interface::{CallKey, Event, answer_too_large},
+    interface::{CallKey, Event, answer_too_large, without_details},
 };
-use crate::{Error, message, payload::Span, value::Encoder};
+use crate::{Error, limits::MAX_ERROR_MESSAGE, message, payload::Span, value::Encoder};
+
+/// What a message with an error has beside the error's details at most: its text, and the heads of it all.
+const AROUND_DETAILS: usize = MAX_ERROR_MESSAGE + 64;
 
 impl Connection {
     /// Answers a call that did not start. A notification has nobody to tell.
@@ -19,13 +22,24 @@ impl Connection {
     }
 
     pub(super) fn cancel(&mut self, id: u32) -> Event {
-        match self.calls.remove(&CallKey::of_request(id)) {
+        let error = || Error::cancelled("the caller cancelled the call");
+        let key = CallKey::of_request(id);
+        match self.calls.remove(&key) {
             Some(Pending { handle, .. }) => {
-                self.permits.give();
-                self.write_failure(id, &Error::cancelled("the caller cancelled the call"));
+                self.call_ended();
+                self.end_streams(key);
+                self.abandon(id);
+                self.write_failure(id, &error());
                 Event::Cancel { handle }
             }
-            None => Event::None,
+            None => {
+                // Its handler has ended, but a large answer takes its time.
+                if self.abandon(id) {
+                    self.write_failure(id, &error());
+                    return Event::Room;
+                }
+                Event::None
+            }
         }
     }
 
@@ -37,22 +51,26 @@ impl Connection {
     }
 
     /// Answers a call whose handler ended at its first poll, or that has none.
-    pub fn answer(&mut self, key: CallKey, outcome: Result<&mut Encoder, &Error>) {
-        let Some(id) = key.id() else {
-            return;
-        };
+    ///
+    /// What comes back is the error that it was answered with instead, because it is too large for the client.
+    pub fn answer(&mut self, key: CallKey, outcome: Result<&mut Encoder, &Error>) -> Option<Error> {
+        let id = key.id()?;
         match outcome {
             Ok(result) => self.write_result(id, result),
-            Err(error) => self.write_failure(id, error),
+            Err(error) => {
+                self.write_failure(id, error);
+                None
+            }
         }
     }
 
-    /// Answers a call that was pending.
-    pub fn finish(&mut self, key: CallKey, outcome: Result<&mut Encoder, &Error>) {
+    /// Answers a call that was pending; what comes back is as for [`answer`](Self::answer).
+    pub fn finish(&mut self, key: CallKey, outcome: Result<&mut Encoder, &Error>) -> Option<Error> {
         let pending = self.calls.remove(&key);
         debug_assert!(pending.is_some(), "a call is finished once");
-        self.permits.give();
-        self.answer(key, outcome);
+        self.call_ended();
+        self.end_streams(key);
+        self.answer(key, outcome)
     }
 
     /// Notes that the handler of a call that was cancelled or expired could not be dropped.
@@ -65,24 +83,34 @@ impl Connection {
     pub fn leftover_ended(&mut self) {
         debug_assert!(self.leftovers > 0, "a leftover ends once");
         self.leftovers -= 1;
-        self.permits.give();
+        self.call_ended();
     }
 
-    fn write_result(&mut self, id: u32, result: &mut Encoder) {
+    fn write_result(&mut self, id: u32, result: &mut Encoder) -> Option<Error> {
         // The head of a response takes at most 8 bytes.
         let size = result.len() + 8;
         if size > self.peer.max_message_size {
             let error = answer_too_large(size, self.peer.max_message_size);
-            return self.write_failure(id, &error);
+            self.write_failure(id, &error);
+            return Some(error);
         }
-        self.output.frame(|out| message::write_result(out, id), result);
+        self.frame(id, |out| message::write_result(out, id), result);
+        None
     }
 
     fn write_failure(&mut self, id: u32, error: &Error) {
-        if error.details().is_some_and(|details| details.len() > self.peer.max_message_size / 2) {
-            let error = Error::new(error.kind(), error.message().to_owned());
-            return self.output.message(|out| message::write_failure(out, id, &error));
+        let error = self.fitting(error);
+        self.bulk_or_output(id, |out| message::write_failure(out, id, &error));
+    }
+
+    /// An error as the client can take it: without details that are too large for it.
+    pub(super) fn fitting(&self, error: &Error) -> Error {
+        let limit = self.peer.max_message_size;
+        match error.details() {
+            Some(details) if details.len() + AROUND_DETAILS > limit => {
+                without_details(error, details.len(), limit)
+            }
+            _ => error.clone(),
         }
-        self.output.message(|out| message::write_failure(out, id, error));
     }
 }

@@ -36,7 +36,11 @@ impl Connection {
         }
         for key in ended {
             if let Some(Pending { handle, .. }) = self.calls.remove(&key) {
-                self.permits.give();
+                self.call_ended();
+                self.end_streams(key);
+                if let Some(id) = key.id() {
+                    self.abandon(id);
+                }
                 expired(handle);
                 let error = Error::deadline_exceeded("the deadline passed while the handler ran");
                 self.answer(key, Err(&error));
@@ -51,7 +55,8 @@ impl Connection {
 
     /// Does what is due about the connection itself.
     fn live(&mut self, now: Instant) -> Option<Overdue> {
-        let has_calls = !self.calls.is_empty() || self.leftovers > 0;
+        let has_ended = std::mem::take(&mut self.has_ended);
+        let has_calls = !self.calls.is_empty() || self.leftovers > 0 || has_ended;
         let lifetime = self.lifetime.as_mut()?;
         match lifetime.expire(has_calls, now) {
             Due::Nothing => {}
@@ -61,7 +66,10 @@ impl Connection {
             }
             Due::Silent => return Some(Overdue::Silent),
             Due::Retire(grace) => {
-                self.drained_by = grace.and_then(|grace| now.checked_add(grace));
+                // A connection may be old first, which bounds its end, and then idle, which does not.
+                if let Some(grace) = grace {
+                    self.drained_by = now.checked_add(grace);
+                }
                 self.go_away();
             }
         }

@@ -8,7 +8,11 @@ use std::{
 use crate::{
     Error,
     dispatch::Incoming,
-    limits::{self, ASSUMED_MESSAGE_SIZE, LARGEST_METADATA, MAX_FRAME_SIZE, MAX_TIMEOUT},
+    limits::{
+        self, ASSUMED_MESSAGE_SIZE, LARGEST_METADATA, LARGEST_WINDOW, MAX_FRAME_SIZE, MAX_TIMEOUT,
+        PARTS_TOLD,
+    },
+    payload::Payload,
 };
 
 /// What the server's end is told once.
@@ -22,6 +26,12 @@ pub struct Config {
     pub max_metadata_size: usize,
     /// How deep arguments may nest.
     pub max_nesting: u8,
+    /// Bytes of a stream's items that may be untaken.
+    pub stream_window: usize,
+    /// The same over all streams of the connection.
+    pub connection_window: usize,
+    /// Bytes of parts that are sent ahead of what the peer has read.
+    pub parts_ahead: usize,
     /// Unsent bytes above which nothing is read.
     pub write_high_water: usize,
     /// The longest time that a call may take, whatever its caller asked for.
@@ -43,6 +53,9 @@ impl Default for Config {
             max_calls: limits::MAX_CALLS_PER_CONNECTION,
             max_metadata_size: limits::MAX_METADATA_SIZE,
             max_nesting: limits::MAX_NESTING,
+            stream_window: limits::STREAM_WINDOW,
+            connection_window: limits::CONNECTION_WINDOW,
+            parts_ahead: limits::PARTS_AHEAD,
             write_high_water: limits::WRITE_HIGH_WATER,
             max_timeout: MAX_TIMEOUT,
             keepalive_idle: limits::KEEPALIVE_IDLE,
@@ -67,6 +80,10 @@ impl Config {
         self.max_calls = self.max_calls.max(1);
         self.max_metadata_size = self.max_metadata_size.min(LARGEST_METADATA);
         self.max_nesting = self.max_nesting.clamp(1, limits::MAX_NESTING);
+        self.stream_window = self.stream_window.min(LARGEST_WINDOW);
+        self.connection_window = self.connection_window.min(LARGEST_WINDOW);
+        // The peer says how much it has read once that is so much.
+        self.parts_ahead = self.parts_ahead.max(PARTS_TOLD);
         self.write_high_water = self.write_high_water.max(1);
         self.max_timeout = self.max_timeout.min(MAX_TIMEOUT);
         self.ping_interval = self.ping_interval.min(MAX_TIMEOUT);
@@ -98,6 +115,13 @@ impl CallKey {
     }
 }
 
+/// What of a streaming method concerns its connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shape {
+    /// Whether the caller sends a stream.
+    pub takes: bool,
+}
+
 /// What a received frame asks of the driver.
 #[derive(Debug)]
 pub enum Event {
@@ -112,11 +136,30 @@ pub enum Event {
         /// Why.
         error: Error,
     },
-    /// Drop the handler with this handle; its call has been answered.
+    /// Drop the handler with this handle; its call has been answered. Items of other calls may find room: see
+    /// [`next_ready`](super::Connection::next_ready).
     Cancel {
         /// The number that the driver gave to [`pending`](super::Connection::pending).
         handle: u32,
     },
+    /// An item has come of the stream that the client sends.
+    Item {
+        /// The number that the driver gave to [`pending`](super::Connection::pending).
+        handle: u32,
+        /// The item; or why there is none in its place.
+        item: Result<Payload, Error>,
+        /// What it counts for in the window, to be [`took`](super::Connection::took).
+        cost: u64,
+    },
+    /// The stream that the client sends has ended.
+    EndOfItems {
+        /// The number that the driver gave to [`pending`](super::Connection::pending).
+        handle: u32,
+        /// How.
+        end: Result<(), Error>,
+    },
+    /// Items that found no room may find some: see [`next_ready`](super::Connection::next_ready).
+    Room,
     /// The client goes away, for this reason if it had one.
     GoAway(Option<Error>),
 }
@@ -160,6 +203,12 @@ fn no_room(message: String) -> Error {
     Error::resource_exhausted(message).with_retry_after(limits::RETRY_AFTER)
 }
 
+pub(super) fn item_too_large(size: usize, limit: usize) -> Error {
+    Error::resource_exhausted(format!(
+        "an item has {size} bytes, more than the {limit} that its receiver accepts; raise it with `max_message_size` there, or send smaller items"
+    ))
+}
+
 pub(super) fn request_too_large(size: usize, limit: usize) -> Error {
     Error::resource_exhausted(format!(
         "the request has {size} bytes, more than the {limit} that the server accepts; raise it with `max_message_size` on the server"
@@ -170,4 +219,17 @@ pub(super) fn answer_too_large(size: usize, limit: usize) -> Error {
     Error::resource_exhausted(format!(
         "the answer has {size} bytes, more than the {limit} that the client accepts; raise it with `max_message_size` on the channel's builder"
     ))
+}
+
+/// An error whose details are too large for the client.
+pub(super) fn without_details(error: &Error, size: usize, limit: usize) -> Error {
+    let message = format!(
+        "{} (its details have {size} bytes, too many for the {limit} that the client accepts; raise it with `max_message_size` on the channel's builder)",
+        error.message()
+    );
+    let stripped = Error::new(error.kind(), message).not_started(error.is_not_started());
+    match error.retry_after() {
+        Some(after) => stripped.with_retry_after(after),
+        None => stripped,
+    }
 }

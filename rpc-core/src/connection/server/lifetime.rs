@@ -1,7 +1,7 @@
 //! What ends an open connection besides its client's wish: silence, idleness, age, and floods of frames that are free to send.
 //!
-//! Idleness is judged when a timer fires, not when a call ends: a connection with calls in flight is not idle, and counts
-//! from the last look that found one, or from the last call that came.
+//! Idleness is judged when a timer fires, not when a call ends: a connection counts as idle from the last call that came, or from the last
+//! look that found one in flight or ended since the look before. So it ends between one and two of its idle times behind its last call.
 
 use std::time::{Duration, Instant};
 
@@ -39,9 +39,14 @@ pub(super) enum Due {
 }
 
 impl Lifetime {
-    pub(super) fn new(config: &Config, retirement: Option<Retirement>, now: Instant) -> Self {
+    pub(super) fn new(
+        config: &Config,
+        keepalive_idle: Duration,
+        retirement: Option<Retirement>,
+        now: Instant,
+    ) -> Self {
         Self {
-            keepalive: Keepalive::new(config.keepalive_idle, config.keepalive_timeout, now),
+            keepalive: Keepalive::new(keepalive_idle, config.keepalive_timeout, now),
             flood: Flood::new(config.ping_interval, now),
             pings: 0,
             idle_timeout: config.idle_timeout,

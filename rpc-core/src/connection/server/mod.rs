@@ -18,6 +18,8 @@ mod expiring;
 mod interface;
 mod lifetime;
 mod permits;
+mod streaming;
+mod writing;
 
 use std::{
     sync::Arc,
@@ -27,22 +29,24 @@ use std::{
 use rustc_hash::FxHashMap;
 
 pub use self::{
-    interface::{CallKey, Config, Event, Overdue, Retirement},
-    permits::Permits,
+    interface::{CallKey, Config, Event, Overdue, Retirement, Shape},
+    permits::{Outliving, Permits},
 };
 use self::{
     interface::{request_too_large, shutting_down, too_many_calls, too_many_calls_in_all},
     lifetime::Lifetime,
     permits::Held,
+    streaming::Streams,
 };
 use crate::{
     Error,
     buffer::WriteBuffer,
+    connection::parts::{Assembled, Assembly, Bulk},
     dispatch::Incoming,
     frame::{Frame, VERSION, preface},
     hello::Hello,
     limits::{MAX_METHOD_NAME, MAX_TIMEOUT},
-    message::{self, Message, kind},
+    message::{self, Control, Message, kind},
     metadata::{self, Extras},
     payload::{Body, Payload, Span, slice},
     value::Structs,
@@ -74,6 +78,8 @@ pub struct Connection {
     calls: FxHashMap<CallKey, Pending>,
     /// Handlers that run on although their calls were answered; they count as in flight.
     leftovers: usize,
+    /// Whether a call has ended since it was looked for.
+    has_ended: bool,
     /// One permit for each of both.
     permits: Held,
     /// At or before the earliest deadline: a call that ends does not move it.
@@ -86,6 +92,11 @@ pub struct Connection {
     lifetime: Option<Lifetime>,
     /// When what is left is to be dropped.
     drained_by: Option<Instant>,
+    streams: Streams,
+    /// What arrives in parts.
+    assembly: Assembly,
+    /// What goes out in parts.
+    bulk: Bulk,
     output: WriteBuffer,
 }
 
@@ -97,12 +108,17 @@ impl Connection {
 
     /// The same, of a server that has other connections besides, and that may want to end this one.
     pub fn sharing(config: Config, permits: Arc<Permits>, retirement: Option<Retirement>) -> Self {
+        let config = config.clamped();
         Self {
-            config: config.clamped(),
+            config,
+            streams: Streams::new(&config),
+            assembly: Assembly::default(),
+            bulk: Bulk::default(),
             state: State::Preface,
             peer: Hello::default(),
             calls: FxHashMap::default(),
             leftovers: 0,
+            has_ended: false,
             permits: Held::new(permits),
             timer: None,
             accepted: 0,
@@ -122,6 +138,8 @@ impl Connection {
         let hello = Hello {
             max_calls: self.config.max_calls,
             max_message_size: self.config.max_message_size,
+            stream_window: self.config.stream_window,
+            connection_window: self.config.connection_window,
             ping_interval: self.config.ping_interval,
             ..Hello::default()
         };
@@ -164,34 +182,79 @@ impl Connection {
             Message::Call { id, method, metadata, payload } => {
                 self.call(id, method, metadata, payload, body, now)
             }
-            Message::Cancel { id } => {
+            Message::Response { .. } => {
+                Err(Violation::WrongSide { kind: message::kind_of(body.as_slice()) })
+            }
+            Message::Control(control) => self.control(control, frame, now),
+        }
+    }
+
+    /// Takes a message that is no call; apart, so that calls are taken without a detour.
+    #[inline(never)]
+    fn control(
+        &mut self,
+        control: Control,
+        frame: &mut Frame,
+        now: Instant,
+    ) -> Result<Event, Violation> {
+        let Frame::Whole(body) = frame else {
+            return Ok(Event::None);
+        };
+        match control {
+            Control::Item { id, error, payload } => self.item(id, error, payload, body),
+            Control::End { id, error } => self.end_of_items(id, error, body),
+            Control::Credit { id, bytes } => self.credit(id, bytes, body.as_slice().len()),
+            Control::Part { state, bytes } => {
+                let limit = self.config.max_message_size;
+                let assembled = self.assembly.take(state, slice(body, &bytes), limit)?;
+                if let Some(bytes) = self.assembly.news() {
+                    self.output.message(|out| message::write_received(out, bytes));
+                }
+                match assembled {
+                    Assembled::Nothing => Ok(Event::None),
+                    Assembled::Oversized { size, head } => {
+                        let (kind, id) = message::oversized(&head)?;
+                        self.oversized(kind, id, size)
+                    }
+                    Assembled::Whole(whole) => {
+                        *frame = Frame::Whole(whole);
+                        self.receive(frame, now)
+                    }
+                }
+            }
+            Control::Cancel { id } => {
                 // Each request may be cancelled once: more cancels are for nothing.
                 self.cancels_left =
                     self.cancels_left.checked_sub(1).ok_or(Violation::TooManyCancels)?;
                 Ok(self.cancel(id))
             }
-            Message::Ping { token } => {
+            Control::Ping { token } => {
                 self.open_since(now).allow(now)?;
                 self.output.message(|out| message::write_pong(out, token));
                 Ok(Event::None)
             }
-            Message::Pong => self.open_since(now).answered(now).map(|()| Event::None),
-            Message::Ignored => self.open_since(now).allow(now).map(|()| Event::None),
-            Message::GoAway { error, .. } => Ok(Event::GoAway(
-                error.and_then(|span| message::read_error(slice(body, &span)).ok()),
-            )),
-            Message::Hello(_) => Err(Violation::SecondHello),
-            Message::Response { .. } => {
+            Control::Pong => self.open_since(now).answered(now).map(|()| Event::None),
+            Control::Ignored => self.open_since(now).allow(now).map(|()| Event::None),
+            Control::GoAway { error, .. } => {
+                self.open_since(now).allow(now)?;
+                let reason = error.map(|span| message::read_error(slice(body, &span))).transpose();
+                let malformed = |malformed| Violation::Malformed { part: "the error", malformed };
+                reason.map(Event::GoAway).map_err(malformed)
+            }
+            Control::Hello(_) => Err(Violation::SecondHello),
+            Control::Received { bytes } => self.bulk.received(bytes).map(|()| Event::None),
+            Control::Begin { .. } | Control::Lost { .. } => {
                 Err(Violation::WrongSide { kind: message::kind_of(body.as_slice()) })
             }
         }
     }
 
     fn hello(&mut self, message: Message, frame: &[u8], now: Instant) -> Result<Event, Violation> {
-        let Message::Hello(hello) = message else {
+        let Message::Control(Control::Hello(hello)) = message else {
             return Err(Violation::HelloExpected { kind: message::kind_of(frame) });
         };
         self.peer = hello;
+        self.streams.open(&hello);
         self.state = State::Open;
         let next = self.open_since(now).next_deadline();
         self.due(next);
@@ -200,8 +263,12 @@ impl Connection {
 
     /// What ends the open connection.
     fn open_since(&mut self, now: Instant) -> &mut Lifetime {
-        let (config, retirement) = (&self.config, &mut self.retirement);
-        self.lifetime.get_or_insert_with(|| Lifetime::new(config, retirement.take(), now))
+        let Self { config, retirement, peer, .. } = self;
+        self.lifetime.get_or_insert_with(|| {
+            // The client ends connections on which it is asked more often than it likes (PROTOCOL 8.2).
+            let idle = config.keepalive_idle.max(peer.ping_interval);
+            Lifetime::new(config, idle, retirement.take(), now)
+        })
     }
 
     /// Bytes have come from the client; or none could, because this end does not read.
@@ -209,6 +276,12 @@ impl Connection {
         if let Some(lifetime) = &mut self.lifetime {
             lifetime.heard(now);
         }
+    }
+
+    /// A call that was pending is over.
+    fn call_ended(&mut self) {
+        self.permits.give();
+        self.has_ended = true;
     }
 
     /// The timer fires at this time at the latest.
@@ -233,8 +306,7 @@ impl Connection {
             None => CallKey::of_notification(self.accepted),
         };
         if let Some(id) = id
-            && !self.calls.is_empty()
-            && self.calls.contains_key(&key)
+            && self.is_outstanding(id)
         {
             return Err(Violation::DuplicateId { id });
         }
@@ -248,7 +320,10 @@ impl Connection {
             }
             None => (Extras::default(), 0),
         };
-        self.cancels_left += u64::from(id.is_some());
+        if id.is_some() {
+            self.cancels_left += 1;
+            self.streams.expect();
+        }
         if self.state == State::Draining {
             return Ok(self.refuse(id, Some(method), shutting_down()));
         }
@@ -285,9 +360,17 @@ impl Connection {
         Ok(Event::Call(key, incoming))
     }
 
+    /// Whether the response to this id has not gone out whole.
+    fn is_outstanding(&self, id: u32) -> bool {
+        let is_pending =
+            !self.calls.is_empty() && self.calls.contains_key(&CallKey::of_request(id));
+        is_pending || self.bulk.holds(id)
+    }
+
     /// How long a call may take that asks for so much.
     fn timeout(&self, asked: Option<Duration>) -> Option<Duration> {
-        let asked = asked.or(self.peer.default_timeout);
+        // A client with a default says so of a call that is to have none (PROTOCOL 4.7).
+        let asked = asked.or(self.peer.default_timeout).filter(|asked| *asked < MAX_TIMEOUT);
         let most = self.config.max_timeout;
         if most == MAX_TIMEOUT { asked } else { Some(asked.map_or(most, |asked| asked.min(most))) }
     }
@@ -299,11 +382,12 @@ impl Connection {
         match u8::try_from(kind).unwrap_or(u8::MAX) {
             kind::REQUEST | kind::REQUEST_WITH_METADATA => {
                 if let Some(id) = id
-                    && self.calls.contains_key(&CallKey::of_request(id))
+                    && self.is_outstanding(id)
                 {
                     return Err(Violation::DuplicateId { id });
                 }
                 self.cancels_left += u64::from(id.is_some());
+                self.streams.expect();
                 if self.state == State::Draining {
                     return Ok(self.refuse(id, None, shutting_down()));
                 }
@@ -313,7 +397,8 @@ impl Connection {
             }
             kind::NOTIFICATION | kind::NOTIFICATION_WITH_METADATA => {
                 self.accepted += u64::from(self.state != State::Draining);
-                Ok(Event::None)
+                let limit = self.config.max_message_size;
+                Ok(self.refuse(None, None, request_too_large(size, limit)))
             }
             _ => Err(Violation::MessageTooLarge { kind, size }),
         }
@@ -322,6 +407,7 @@ impl Connection {
     /// Frees what the table of calls held at its fullest.
     pub fn shrink(&mut self) {
         self.calls.shrink_to_fit();
+        self.streams.shrink();
     }
 
     /// Takes no further calls and tells the client so (PROTOCOL 9.1).
@@ -354,10 +440,16 @@ impl Connection {
         }
     }
 
+    /// Whether it takes no further calls.
+    pub fn is_draining(&self) -> bool {
+        self.state == State::Draining
+    }
+
     /// Whether it drains and nothing is left to answer or to send.
     pub fn is_finished(&self) -> bool {
         self.state == State::Draining
             && self.calls.is_empty()
+            && self.bulk.is_empty()
             && !bytes::Buf::has_remaining(&self.output)
     }
 

@@ -31,6 +31,22 @@ impl Permits {
     pub fn taken(&self) -> u32 {
         self.taken.load(Ordering::Relaxed)
     }
+
+    /// Counts a handler that runs on although its connection is gone, until what comes back is dropped.
+    pub fn outlive(self: &Arc<Self>) -> Outliving {
+        self.taken.fetch_add(1, Ordering::Relaxed);
+        Outliving(Arc::clone(self))
+    }
+}
+
+/// The permit of a handler that outlives its connection.
+#[derive(Debug)]
+pub struct Outliving(Arc<Permits>);
+
+impl Drop for Outliving {
+    fn drop(&mut self) {
+        self.0.taken.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// The permits of one connection, which go back with it.

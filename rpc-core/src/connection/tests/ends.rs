@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use bytes::{Buf, BytesMut};
+use bytes::BytesMut;
 use tokio_util::codec::Decoder;
 
 use crate::{
@@ -14,9 +14,12 @@ use crate::{
     },
     dispatch::Incoming,
     frame::{Frame, FrameCodec, take_preface},
-    limits::{ASSUMED_CALLS, WRITE_HIGH_WATER},
+    limits::ASSUMED_CALLS,
     payload::Payload,
+    random::Random,
 };
+
+use super::streams::{AtCaller, AtHandler, Script};
 
 /// How long a handler asks its caller to wait.
 const PUSHED_BACK: Duration = Duration::from_micros(700);
@@ -28,6 +31,8 @@ pub(super) struct Waiter {
     pub(super) caller: usize,
     pub(super) outcome: Option<Result<Payload, Error>>,
     pub(super) settled: u32,
+    /// What it streams, if it does.
+    pub(super) streams: Option<Box<AtCaller>>,
 }
 
 impl Waiter {
@@ -35,6 +40,18 @@ impl Waiter {
         self.settled += 1;
         assert_eq!(self.settled, 1, "caller {} got two outcomes", self.caller);
         self.outcome = Some(outcome);
+    }
+
+    /// The streams of a call that has some, and has not ended.
+    fn streaming(&mut self) -> &mut AtCaller {
+        assert_eq!(self.settled, 0, "nothing comes behind the end of a call");
+        self.streams.as_mut().expect("the call streams")
+    }
+
+    pub(super) fn notify(&mut self) {
+        if let Some(streams) = &mut self.streams {
+            streams.notify();
+        }
     }
 }
 
@@ -75,6 +92,14 @@ impl ClientSide {
             let Some(mut frame) = decoded else { break };
             match machine.receive(id, &mut frame, now).expect("the server keeps the protocol") {
                 client::Event::None | client::Event::GoAway(_) => {}
+                client::Event::Room => machine.unblock(id, Waiter::notify),
+                client::Event::Writable(waiter) => waiter.notify(),
+                client::Event::Item { waiter, item, cost } => waiter.streaming().item(&item, cost),
+                client::Event::LostItems { waiter, count, cost } => {
+                    waiter.streaming().lost(count, cost);
+                }
+                client::Event::Begun(waiter) => waiter.streaming().begun(),
+                client::Event::Stopped(waiter) => waiter.streaming().stopped(),
                 client::Event::Answered(waiter, outcome) => waiter.settle(outcome),
                 client::Event::Gone(_, waiter) => gone.push(waiter),
             }
@@ -96,6 +121,10 @@ pub(super) fn transmit(machine: &mut client::Channel<Waiter>, now: Instant, max_
         match machine.transmit(now) {
             None => return,
             Some(Transmitted::Request) => assert!(machine.in_flight(active) <= assumed),
+            Some(Transmitted::Upload(waiter)) => {
+                waiter.streaming().transmitted();
+                assert!(machine.in_flight(active) <= assumed);
+            }
             Some(Transmitted::Notification(waiter)) => waiter.settle(Ok(Payload::nil())),
             Some(Transmitted::Refused(waiter, error)) => waiter.settle(Err(error)),
         }
@@ -107,6 +136,8 @@ pub(super) struct Handler {
     pub(super) key: CallKey,
     pub(super) handle: u32,
     pub(super) caller: usize,
+    /// What it streams, if it does.
+    pub(super) streams: Option<Box<AtHandler>>,
 }
 
 /// What a call asks of its handler.
@@ -120,7 +151,12 @@ pub(super) enum Plan {
     Fail,
     /// An error that asks to be called again a little later.
     PushBack,
+    /// Streams, as the script of this number says.
+    Stream(u32),
 }
+
+/// From here on a plan's number is that of a script.
+const FIRST_SCRIPT: u64 = 1 << 40;
 
 impl Plan {
     fn number(self) -> u64 {
@@ -129,6 +165,7 @@ impl Plan {
             Self::Fail => 1,
             Self::PushBack => 2,
             Self::Ready(size) => 3 + size as u64,
+            Self::Stream(script) => FIRST_SCRIPT + u64::from(script),
         }
     }
 
@@ -137,6 +174,9 @@ impl Plan {
             0 => Self::Pending,
             1 => Self::Fail,
             2 => Self::PushBack,
+            number if number >= FIRST_SCRIPT => {
+                Self::Stream(u32::try_from(number - FIRST_SCRIPT).expect("a script's number"))
+            }
             size => Self::Ready(usize::try_from(size - 3).expect("a small answer")),
         }
     }
@@ -171,16 +211,24 @@ pub(super) struct ServerSide {
     pub(super) input: BytesMut,
     pub(super) handlers: Vec<Handler>,
     next_handle: u32,
+    /// The sizes of items.
+    sizes: &'static [usize],
+    pub(super) high_water: usize,
+    /// Items that handlers have taken.
+    pub(super) taken: usize,
 }
 
 impl ServerSide {
-    pub(super) fn new(config: server::Config) -> Self {
+    pub(super) fn new(config: server::Config, sizes: &'static [usize]) -> Self {
         Self {
             machine: server::Connection::new(config),
             codec: FrameCodec::new(config.max_message_size),
             input: BytesMut::new(),
             handlers: Vec::new(),
             next_handle: 0,
+            sizes,
+            high_water: config.write_high_water,
+            taken: 0,
         }
     }
 
@@ -196,19 +244,33 @@ impl ServerSide {
                 None => return,
             }
         }
-        while self.machine.output().remaining() < WRITE_HIGH_WATER {
+        while self.machine.unsent() < self.high_water {
             let decoded =
                 self.codec.decode(&mut self.input).expect("the client's frames are right");
             let Some(mut frame) = decoded else { break };
             match self.machine.receive(&mut frame, now).expect("the client keeps the protocol") {
                 server::Event::None | server::Event::Refused { .. } | server::Event::GoAway(_) => {}
+                server::Event::Room => self.move_ready(),
+                server::Event::Item { handle, item, cost } => {
+                    self.streams(handle).item(&item, cost);
+                }
+                server::Event::EndOfItems { handle, end } => self.streams(handle).end(&end),
                 server::Event::Call(key, incoming) => self.start(key, incoming, started),
-                server::Event::Cancel { handle } => self.remove(handle),
+                server::Event::Cancel { handle } => {
+                    self.remove(handle);
+                    self.move_ready();
+                }
             }
             if let Frame::Whole(body) = frame {
                 self.codec.recycle(body);
             }
         }
+    }
+
+    /// The streams of the handler with this handle.
+    fn streams(&mut self, handle: u32) -> &mut AtHandler {
+        let handler = self.handlers.iter_mut().find(|handler| handler.handle == handle);
+        handler.and_then(|handler| handler.streams.as_deref_mut()).expect("a handler that streams")
     }
 
     fn start(&mut self, key: CallKey, incoming: Incoming, started: &mut Vec<Start>) {
@@ -230,17 +292,34 @@ impl ServerSide {
                 self.machine.answer(key, Err(&error));
             }
             Plan::Pending => {
-                let handle = self.next_handle;
-                self.next_handle += 1;
-                self.machine.pending(key, handle, incoming.deadline());
-                self.handlers.push(Handler { key, handle, caller });
+                let handle = self.pend(key, &incoming);
+                self.handlers.push(Handler { key, handle, caller, streams: None });
+            }
+            Plan::Stream(script) => {
+                let handle = self.pend(key, &incoming);
+                let script = Script::draw(script.into(), self.sizes);
+                if let Some(shape) = script.shape() {
+                    self.machine.streams(key, handle, shape);
+                }
+                let streams = Some(Box::new(AtHandler::new(caller, script)));
+                self.handlers.push(Handler { key, handle, caller, streams });
             }
         }
         self.codec.recycle(incoming.into_body());
     }
 
-    /// Ends the pending handler with this index.
-    pub(super) fn finish(&mut self, index: usize) {
+    fn pend(&mut self, key: CallKey, incoming: &Incoming) -> u32 {
+        let handle = self.next_handle;
+        self.next_handle += 1;
+        self.machine.pending(key, handle, incoming.deadline());
+        handle
+    }
+
+    /// Ends the pending handler with this index, or lets it do something if it streams.
+    pub(super) fn finish(&mut self, index: usize, is_ending: bool, random: &mut Random) {
+        if self.handlers[index].streams.is_some() {
+            return self.act(index, is_ending, random);
+        }
         let Handler { key, caller, .. } = self.handlers.swap_remove(index);
         self.machine.finish(key, Ok(&mut answer(caller, 0)));
     }
@@ -252,6 +331,7 @@ impl ServerSide {
         for handle in expired {
             self.remove(handle);
         }
+        self.move_ready();
         overdue.is_some()
     }
 
@@ -262,7 +342,7 @@ impl ServerSide {
 }
 
 /// The answer to this caller.
-fn answer(caller: usize, size: usize) -> crate::value::Encoder {
+pub(super) fn answer(caller: usize, size: usize) -> crate::value::Encoder {
     let mut encoder = crate::value::Encoder::default();
     crate::msgpack::write_array_len(encoder.buffer(), 2);
     crate::msgpack::write_uint(encoder.buffer(), caller as u64);

@@ -7,10 +7,13 @@ use std::{
 
 use bytes::{Buf, BytesMut};
 
-use super::ends::{ClientSide, ServerSide};
+use super::ends::{ClientSide, ServerSide, Waiter};
 use crate::{
     buffer::WriteBuffer,
-    connection::{client::LinkId, server},
+    connection::{
+        client::{self, LinkId},
+        server,
+    },
     random::Random,
 };
 
@@ -19,8 +22,13 @@ use crate::{
 pub(super) struct Pipe(VecDeque<(Instant, Vec<u8>)>);
 
 impl Pipe {
-    /// Takes up to `count` bytes of what is to be sent, to arrive at this time or behind what was sent before.
-    pub(super) fn fill(&mut self, output: &mut WriteBuffer, mut count: usize, arrival: Instant) {
+    /// Takes up to `count` bytes of what is to be sent, to arrive at this time or behind what was sent before. How many are left of `count`.
+    pub(super) fn fill(
+        &mut self,
+        output: &mut WriteBuffer,
+        mut count: usize,
+        arrival: Instant,
+    ) -> usize {
         let arrival = self.0.back().map_or(arrival, |(last, _)| arrival.max(*last));
         let mut piece = Vec::new();
         while count > 0 && output.has_remaining() {
@@ -35,6 +43,7 @@ impl Pipe {
         if !output.has_remaining() {
             output.release();
         }
+        count
     }
 
     /// Hands on what has arrived, a piece at a time.
@@ -64,15 +73,56 @@ pub(super) struct Link {
 }
 
 impl Link {
-    pub(super) fn new(id: LinkId, max_message_size: usize, config: server::Config) -> Self {
+    pub(super) fn new(id: LinkId, config: server::Config, sizes: &'static [usize]) -> Self {
         Self {
             id,
-            client: ClientSide::new(max_message_size),
-            server: Some(ServerSide::new(config)),
+            client: ClientSide::new(config.max_message_size),
+            server: Some(ServerSide::new(config, sizes)),
             up: Pipe::default(),
             down: Pipe::default(),
             stalled: None,
         }
+    }
+
+    /// Moves up to `count` bytes towards the server; large messages go part by part, when nothing else is to be sent.
+    pub(super) fn send_up(
+        &mut self,
+        channel: &mut client::Channel<Waiter>,
+        mut count: usize,
+        arrival: Instant,
+    ) {
+        channel.unblock(self.id, Waiter::notify);
+        loop {
+            count = self.up.fill(channel.output(self.id), count, arrival);
+            channel.unblock(self.id, Waiter::notify);
+            if count == 0 || channel.output(self.id).has_remaining() || !channel.next_part(self.id)
+            {
+                return;
+            }
+        }
+    }
+
+    /// The same towards the client.
+    pub(super) fn send_down(&mut self, mut count: usize, arrival: Instant) {
+        let Some(ServerSide { machine, .. }) = &mut self.server else {
+            return;
+        };
+        loop {
+            count = self.down.fill(machine.output(), count, arrival);
+            if count == 0 || machine.output().has_remaining() || !machine.next_part() {
+                return;
+            }
+        }
+    }
+
+    /// Whether nothing is under way, and nothing is to be sent.
+    pub(super) fn is_quiet(&mut self, channel: &client::Channel<Waiter>) -> bool {
+        let is_sent = self.server.as_mut().is_none_or(|server| {
+            server.input.is_empty()
+                && !server.machine.output().has_remaining()
+                && !server.machine.has_parts()
+        });
+        is_sent && self.up.is_empty() && self.down.is_empty() && !channel.has_output(self.id)
     }
 
     /// Whether the server has closed, and all that it sent has arrived.

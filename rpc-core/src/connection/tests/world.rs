@@ -9,21 +9,21 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bytes::Buf;
-
 use super::{
-    ends::{Plan, Start, Waiter, answered, transmit},
+    callers::{Caller, Truth},
+    ends::{Start, Waiter, transmit},
     link::Link,
 };
 use crate::{
-    Backoff, Code, Error, Structs,
+    Backoff, Error, Structs,
     connection::{
-        client::{self, CallRef, LinkId, Outgoing, Outlook, Overdue},
+        client::{self, LinkId, Outlook, Overdue},
         server,
     },
-    limits::{ASSUMED_CALLS, ASSUMED_MESSAGE_SIZE, MAX_LINKS, WRITE_HIGH_WATER},
+    limits::{
+        ASSUMED_MESSAGE_SIZE, CONNECTION_WINDOW, PARTS_AHEAD, STREAM_WINDOW, WRITE_HIGH_WATER,
+    },
     random::Random,
-    value::Encoder,
 };
 
 /// What differs between worlds.
@@ -49,6 +49,15 @@ pub(super) struct Rules {
     pub(super) max_attempts: u32,
     /// How many of a hundred calls may be repeated.
     pub(super) percent: u32,
+    /// Whether calls stream.
+    pub(super) streams: bool,
+    /// The sizes of items; where calls stream and are large, those of arguments and answers too.
+    pub(super) sizes: &'static [usize],
+    pub(super) stream_window: usize,
+    pub(super) connection_window: usize,
+    pub(super) max_message_size: usize,
+    pub(super) parts_ahead: usize,
+    pub(super) high_water: usize,
 }
 
 impl Rules {
@@ -66,33 +75,27 @@ impl Rules {
         wait: Duration::from_secs(3600),
         max_attempts: 4,
         percent: 100,
+        streams: false,
+        sizes: &[0],
+        stream_window: STREAM_WINDOW,
+        connection_window: CONNECTION_WINDOW,
+        max_message_size: ASSUMED_MESSAGE_SIZE,
+        parts_ahead: PARTS_AHEAD,
+        high_water: WRITE_HIGH_WATER,
     };
 }
 
-const IDLE: Duration = Duration::from_millis(6);
-const SILENCE: Duration = Duration::from_millis(4);
-const CONNECT_TIMEOUT: Duration = Duration::from_millis(8);
+impl Rules {
+    pub(super) fn largest_item(&self) -> usize {
+        self.sizes.iter().max().copied().unwrap_or_default()
+    }
+}
+
+pub(super) const IDLE: Duration = Duration::from_millis(6);
+pub(super) const SILENCE: Duration = Duration::from_millis(4);
+pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_millis(8);
 /// The longest time that passes in one step.
-const LEAP: Duration = Duration::from_millis(5);
-
-/// A call as its caller holds it.
-struct Caller {
-    number: usize,
-    call: CallRef,
-    deadline: Option<Instant>,
-}
-
-/// What is true of one call, whatever its caller is told.
-#[derive(Default)]
-struct Truth {
-    idempotent: bool,
-    /// How often its handler has started.
-    started: u32,
-    /// The last attempt that a handler saw.
-    attempt: u32,
-    /// Its caller was told that it had not started.
-    told_not_started: bool,
-}
+pub(super) const LEAP: Duration = Duration::from_millis(5);
 
 /// How an attempt to connect ends.
 #[derive(Clone, Copy, Debug)]
@@ -117,21 +120,28 @@ pub(super) struct Total {
     pub(super) side_by_side: u32,
     pub(super) go_aways: u32,
     pub(super) failed_attempts: u32,
+    /// Items that were taken, by callers and by handlers.
+    pub(super) taken: usize,
+    /// Items that were sent by callers, and those that found no room at first.
+    pub(super) sent: usize,
+    pub(super) blocked: usize,
+    /// Calls that stream and ended well.
+    pub(super) streamed: usize,
 }
 
 pub(super) struct World {
     pub(super) random: Random,
-    rules: Rules,
+    pub(super) rules: Rules,
     config: client::Config,
     start: Instant,
-    now: Instant,
-    channel: client::Channel<Waiter>,
+    pub(super) now: Instant,
+    pub(super) channel: client::Channel<Waiter>,
     attempt: Option<(Instant, Fate)>,
-    links: Vec<Link>,
+    pub(super) links: Vec<Link>,
     /// The calls whose callers wait.
-    waiting: Vec<Caller>,
-    made: usize,
-    calls: HashMap<usize, Truth>,
+    pub(super) waiting: Vec<Caller>,
+    pub(super) made: usize,
+    pub(super) calls: HashMap<usize, Truth>,
     /// Nothing goes wrong any more, and no call is made.
     is_ending: bool,
     /// Whether each step is told.
@@ -144,7 +154,11 @@ impl World {
         let backoff = Backoff::new(Duration::from_millis(1), 2.0, Duration::from_millis(4));
         let silence = if rules.stalls { IDLE } else { Duration::MAX };
         let config = client::Config {
-            max_message_size: ASSUMED_MESSAGE_SIZE,
+            max_message_size: rules.max_message_size,
+            stream_window: rules.stream_window,
+            connection_window: rules.connection_window,
+            parts_ahead: rules.parts_ahead,
+            write_high_water: rules.high_water,
             default_timeout: rules.default_timeout,
             structs: Structs::Named,
             connect_timeout: CONNECT_TIMEOUT,
@@ -178,7 +192,7 @@ impl World {
         }
     }
 
-    fn tell(&self, what: impl FnOnce() -> String) {
+    pub(super) fn tell(&self, what: impl FnOnce() -> String) {
         if self.is_told {
             eprintln!("{:>10?}  {}", self.now - self.start, what());
         }
@@ -186,7 +200,7 @@ impl World {
 
     /// Does one thing that a program, its peer, a link or the clock could do next.
     pub(super) fn step(&mut self) {
-        match self.random.below(18) {
+        match self.random.below(if self.rules.streams { 30 } else { 18 }) {
             0..=2 => self.submit(),
             3 => self.drop_call(),
             4..=9 => self.carry(),
@@ -195,6 +209,9 @@ impl World {
             13 if self.rules.losses && self.random.once_in(4) => self.cut(),
             14 if self.rules.go_aways && self.random.once_in(4) => self.go_away(),
             15 if self.rules.stalls && self.random.once_in(3) => self.stall(),
+            18..=22 => self.consume(),
+            23..=27 => self.finish_handler(),
+            28 | 29 => self.carry(),
             _ => self.take_outcomes(),
         }
         self.drive();
@@ -209,11 +226,15 @@ impl World {
             link.stalled = None;
         }
         for _ in 0..100_000 {
-            if self.waiting.is_empty() && self.channel.is_empty() {
+            if self.waiting.is_empty()
+                && self.channel.is_empty()
+                && self.links.iter_mut().all(|link| link.is_quiet(&self.channel))
+            {
                 break;
             }
             self.carry();
             self.finish_handler();
+            self.consume();
             self.take_outcomes();
             self.pass_time();
             self.drive();
@@ -223,109 +244,11 @@ impl World {
         assert_eq!(self.channel.len(), 0, "a slot is held");
         assert!(!self.channel.has_queued());
         assert_eq!(self.total.ended + self.total.dropped, self.made, "every call ends once");
-        for link in &mut self.links {
-            assert_eq!(self.channel.in_flight(link.id), 0);
-            // Notifications may run until the end.
-            if let Some(server) = &mut link.server {
-                while !server.handlers.is_empty() {
-                    server.finish(0);
-                }
-                assert_eq!(server.machine.in_flight(), 0);
-            }
-        }
+        self.check_empty();
         self.total
     }
 
-    fn submit(&mut self) {
-        self.made += 1;
-        let number = self.made;
-        let large = self.rules.large && self.random.once_in(8);
-        let plan = match self.random.below(7) {
-            0..=2 => Plan::Pending,
-            3 => Plan::Fail,
-            4 => Plan::PushBack,
-            _ if large => Plan::Ready(self.random.pick(&[20 << 10, 60 << 10, 70 << 10])),
-            _ => Plan::Ready(self.random.below(100)),
-        };
-        let padding = if self.rules.large && self.random.once_in(8) {
-            self.random.pick(&[10 << 10, 17 << 10, 64 << 10, 70 << 10])
-        } else {
-            self.random.below(50)
-        };
-        let mut arguments = Encoder::default();
-        plan.write(number, padding, &mut arguments);
-        let oneway = self.random.once_in(8);
-        let idempotent = !oneway && self.random.once_in(3);
-        let mut outgoing =
-            Outgoing { method: "Test.run", arguments, oneway, idempotent, ..Outgoing::default() };
-        let timeout = match self.random.below(4) {
-            0 => None,
-            1 => self.rules.default_timeout,
-            2 => Some(Duration::from_millis(1 + self.random.number() % 60)),
-            _ => Some(Duration::from_micros(1 + self.random.number() % 3000)),
-        };
-        let waiter = Waiter { caller: number, ..Waiter::default() };
-        let deadline = timeout.map(|timeout| self.now + timeout);
-        self.tell(|| format!("call {number}: {plan:?}, {timeout:?}, idempotent: {idempotent}"));
-        match self.channel.submit(&mut outgoing, deadline, waiter, self.now) {
-            Ok(call) => {
-                self.calls.insert(number, Truth { idempotent, ..Truth::default() });
-                self.waiting.push(Caller { number, call, deadline });
-            }
-            Err((error, _)) => {
-                // There is no connection, and the call does not wait for one.
-                assert!(error.is_not_started() && self.rules.wait.is_zero(), "{error}");
-                self.total.ended += 1;
-            }
-        }
-    }
-
-    fn drop_call(&mut self) {
-        if self.waiting.is_empty() {
-            return;
-        }
-        let index = self.random.below(self.waiting.len());
-        let Caller { number, call, .. } = self.waiting.swap_remove(index);
-        self.tell(|| format!("the caller of {number} leaves"));
-        self.total.dropped += 1;
-        if let Some((_, waiter)) = self.channel.cancel(call) {
-            assert_eq!(waiter.caller, number);
-        }
-    }
-
-    /// Callers look whether their calls have ended.
-    fn take_outcomes(&mut self) {
-        let mut index = 0;
-        while index < self.waiting.len() {
-            let Caller { number, call, .. } = self.waiting[index];
-            let waiter = self.channel.waiter(call);
-            assert_eq!(waiter.caller, number, "a slot belongs to its caller while it is held");
-            let Some(outcome) = waiter.outcome.take() else {
-                index += 1;
-                continue;
-            };
-            self.tell(|| format!("call {number} ends: {:?}", outcome.as_ref().map(|_| ())));
-            self.waiting.swap_remove(index);
-            self.total.ended += 1;
-            drop(self.channel.release(call));
-            let truth = self.calls.get_mut(&number).expect("it was made");
-            match outcome {
-                // The empty answer is that of a one-way call, which may not even have arrived.
-                Ok(payload) if payload.as_slice() == [0xc0] => {}
-                Ok(payload) => {
-                    assert_eq!(answered(&payload), number, "an answer reaches its caller");
-                    assert!(truth.started > 0, "there is no answer without a handler");
-                }
-                Err(error) if error.is_not_started() => {
-                    assert_eq!(truth.started, 0, "caller {number}: {error}");
-                    truth.told_not_started = true;
-                }
-                Err(error) => assert_ne!(error.kind(), Code::Ok),
-            }
-        }
-    }
-
-    /// A handler somewhere ends.
+    /// A handler somewhere ends, or does something.
     fn finish_handler(&mut self) {
         let busy = |link: &&mut Link| {
             link.server.as_ref().is_some_and(|server| !server.handlers.is_empty())
@@ -333,7 +256,7 @@ impl World {
         if let Some(server) = self.links.iter_mut().find(busy).and_then(|link| link.server.as_mut())
         {
             let index = self.random.below(server.handlers.len());
-            server.finish(index);
+            server.finish(index, self.is_ending, &mut self.random);
         }
     }
 
@@ -345,27 +268,29 @@ impl World {
         let index = self.random.below(self.links.len());
         let (rules, now) = (self.rules, self.now);
         let random = &mut self.random;
-        let Link { id, client, server, up, down, stalled } = &mut self.links[index];
-        if stalled.is_some() {
+        let link = &mut self.links[index];
+        if link.stalled.is_some() {
             // The sockets still take what is written, until their buffers are full.
-            up.fill(self.channel.output(*id), random.below(2), now);
+            link.send_up(&mut self.channel, random.below(2), now);
             return;
         }
         let mut started = Vec::new();
         let arrival = Link::arrival(now, rules.delay, random);
-        up.fill(self.channel.output(*id), 1 + random.below(rules.piece), arrival);
-        if let Some(server) = server {
-            up.empty(&mut server.input, now);
+        link.send_up(&mut self.channel, 1 + random.below(rules.piece), arrival);
+        if let Some(server) = &mut link.server {
+            link.up.empty(&mut server.input, now);
             server.handle(now, &mut started);
             let arrival = Link::arrival(now, rules.delay, random);
-            down.fill(server.machine.output(), 1 + random.below(rules.piece), arrival);
+            link.send_down(1 + random.below(rules.piece), arrival);
         }
+        let Link { id, client, server, down, .. } = link;
         down.empty(&mut client.input, now);
         let mut gone = Vec::new();
         client.handle(&mut self.channel, *id, now, &mut gone);
         if server.as_ref().is_some_and(|server| server.machine.is_finished()) {
             *server = None;
         }
+        self.note_passed();
         for Start { caller, attempt } in started {
             self.started(caller, attempt);
         }
@@ -379,6 +304,10 @@ impl World {
         let max_attempts = self.rules.max_attempts;
         let truth = self.calls.get_mut(&caller).expect("it was made");
         truth.started += 1;
+        assert!(
+            truth.passed.is_none_or(|passed| attempt <= passed),
+            "items of {caller} have passed"
+        );
         assert!(!truth.told_not_started, "caller {caller} was told that it had not started");
         let most = if truth.idempotent { max_attempts } else { 1 };
         assert!(truth.started <= most, "the handler of caller {caller} started too often");
@@ -415,7 +344,11 @@ impl World {
                 }
             }
         }
-        for Caller { number, call, deadline } in &self.waiting {
+        for Caller { number, call, deadline, opens_only } in &self.waiting {
+            let streams = &self.channel.waiter(*call).streams;
+            if *opens_only && streams.as_ref().is_some_and(|streams| streams.has_begun) {
+                continue;
+            }
             if deadline.is_some_and(|deadline| deadline <= self.now) {
                 let has_ended = self.channel.waiter(*call).outcome.is_some();
                 assert!(has_ended, "caller {number} waits beyond its deadline");
@@ -520,37 +453,13 @@ impl World {
             keepalive_idle: self.config.keepalive_idle,
             keepalive_timeout: SILENCE,
             ping_interval: Duration::ZERO,
-            ..server::Config::new(ASSUMED_MESSAGE_SIZE, self.rules.max_calls)
+            stream_window: self.rules.stream_window,
+            connection_window: self.rules.connection_window,
+            parts_ahead: self.rules.parts_ahead,
+            write_high_water: self.rules.high_water,
+            ..server::Config::new(self.rules.max_message_size, self.rules.max_calls)
         };
-        self.links.push(Link::new(id, ASSUMED_MESSAGE_SIZE, config));
+        self.links.push(Link::new(id, config, self.rules.sizes));
         self.total.side_by_side += u32::from(self.links.len() > 1);
-    }
-
-    fn check(&mut self) {
-        assert!(self.links.len() <= MAX_LINKS);
-        assert!(self.channel.len() >= self.waiting.len());
-        let mut in_flight = 0;
-        for link in &mut self.links {
-            let outstanding = self.channel.in_flight(link.id);
-            in_flight += outstanding;
-            assert!(outstanding <= ASSUMED_CALLS.max(self.rules.max_calls), "{outstanding} calls");
-            let slack = ASSUMED_MESSAGE_SIZE + self.channel.len() * 32;
-            assert!(self.channel.output(link.id).remaining() <= WRITE_HIGH_WATER + slack);
-            if let Some(since) = link.stalled.filter(|_| self.rules.stalls) {
-                // A late look asks first, so each of the two waits may be longer by a leap.
-                let bound = CONNECT_TIMEOUT.max(IDLE) + SILENCE + LEAP * 2;
-                assert!(self.now - since <= bound, "{:?} was not found", link.id);
-            }
-            if let Some(server) = &mut link.server {
-                assert_eq!(server.machine.in_flight(), server.handlers.len());
-                assert!(server.machine.in_flight() <= self.rules.max_calls as usize);
-                let slack = ASSUMED_MESSAGE_SIZE + self.rules.max_calls as usize * 128;
-                assert!(server.machine.output().remaining() <= WRITE_HIGH_WATER + slack);
-            }
-        }
-        assert!(self.channel.len() >= in_flight as usize);
-        let repeated = self.total.repeated as usize;
-        let earned = self.made * self.rules.percent as usize / 100;
-        assert!(repeated <= earned, "{repeated} repetitions of {} calls", self.made);
     }
 }

@@ -7,6 +7,15 @@
 //! Reading stops for one reason only: unsent output above the high-water mark. Nothing else that is waited for can be
 //! ended by a frame from this peer alone. The buffers go back to a pool when they are empty, so an idle connection holds none.
 //! Dropping the task drops every handler.
+//!
+//! | file | what happens there |
+//! |---|---|
+//! | this one | turns: reading, polling, writing |
+//! | `calls.rs` | what frames and handlers mean for each other |
+//! | `ending.rs` | what time ends, and how a connection closes |
+
+mod calls;
+mod ending;
 
 use std::{
     io,
@@ -18,16 +27,14 @@ use std::{
 
 use bytes::{Buf, BytesMut};
 use rpc_core::{
-    Error, Outcome, Peer, Violation,
+    Error, Peer, Surroundings,
     buffer::{WriteBuffer, give_read_buffer, take_read_buffer},
-    connection::server::{CallKey, Connection, Event, Overdue},
-    current::Inherited,
-    dispatch::Incoming,
+    connection::server::Connection,
     frame::{Frame, FrameCodec, FrameError, take_preface},
     limits::IO_BUFFER,
 };
 use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
+    io::{AsyncRead, AsyncWrite},
     time::Instant,
 };
 use tokio_util::{
@@ -36,13 +43,7 @@ use tokio_util::{
 };
 
 use crate::{
-    end::End,
-    handlers::{Ended, Handlers},
-    shared::Shared,
-    slice::Slice,
-    timer::Timer,
-    trace,
-    wakes::Wakes,
+    end::End, handlers::Handlers, shared::Shared, slice::Slice, timer::Timer, trace, wakes::Wakes,
 };
 
 /// The slots of a connection that started no call for so long are freed.
@@ -51,6 +52,12 @@ const KEEP_SLOTS: Duration = Duration::from_secs(5);
 /// How long a connection that is closed in order waits for the client to close its side, and one that drains for its client to
 /// introduce itself.
 const LINGER: Duration = Duration::from_secs(1);
+
+/// So many handlers are polled, and what has arrived gets its turn.
+const POLLS_AT_ONCE: u32 = 128;
+
+/// So many parts of large messages are sent, and what has arrived gets its turn.
+const PARTS_AT_ONCE: u32 = 4;
 
 /// Less room than this in the read buffer is not worth a read.
 const LEAST_READ: usize = 1024;
@@ -63,15 +70,15 @@ pub(crate) async fn serve(
     shared: Arc<Shared>,
     wakes: Arc<Wakes>,
 ) {
-    let peer = Arc::new(peer);
-    let told = trace::Connection::open(&peer);
-    let end = serve_peer(transport, &peer, refusal, shared, wakes).await;
+    let surroundings = Arc::new(Surroundings::new(peer));
+    let told = trace::Connection::open(surroundings.peer());
+    let end = serve_peer(transport, &surroundings, refusal, shared, wakes).await;
     told.end(&end);
 }
 
 async fn serve_peer(
     transport: impl AsyncRead + AsyncWrite + Unpin,
-    peer: &Arc<Peer>,
+    surroundings: &Arc<Surroundings>,
     refusal: Option<Error>,
     shared: Arc<Shared>,
     wakes: Arc<Wakes>,
@@ -86,8 +93,13 @@ async fn serve_peer(
         ),
         codec: FrameCodec::new(shared.config.max_message_size),
         input: BytesMut::new(),
-        handlers: Handlers::new(&shared.router, Arc::clone(peer), Arc::clone(&wakes)),
-        peer,
+        handlers: Handlers::new(
+            &shared.router,
+            Arc::clone(&shared.permits),
+            Arc::clone(surroundings),
+            Arc::clone(&wakes),
+        ),
+        surroundings,
         refusal,
         shared: &shared,
         wakes: &wakes,
@@ -110,7 +122,7 @@ struct Driver<'a, T> {
     codec: FrameCodec,
     input: BytesMut,
     handlers: Handlers<'a>,
-    peer: &'a Peer,
+    surroundings: &'a Surroundings,
     /// Why nobody is served here.
     refusal: Option<Error>,
     shared: &'a Shared,
@@ -141,6 +153,7 @@ enum Input {
 impl<T: AsyncRead + AsyncWrite + Unpin> Driver<'_, T> {
     fn turn(&mut self, cx: &mut Context<'_>) -> Poll<End> {
         let mut slice = Slice::begin(Instant::now(), self.suspicion);
+        let mut has_read_all = false;
         loop {
             let handlers_over = self.poll_handlers(&mut slice);
             let input = match self.poll_input(cx, &mut slice) {
@@ -153,10 +166,15 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<'_, T> {
                 let latest = slice.now() + LINGER;
                 self.handshake = self.handshake.map(|deadline| deadline.min(latest));
                 self.machine.go_away();
+                self.surroundings.drain();
             }
-            if let Poll::Ready(Err(_)) = self.poll_flush(cx) {
+            // What a call that is over did not send leaves room for others.
+            self.move_ready();
+            let flushed = self.poll_flush(cx);
+            if let Poll::Ready(Err(_)) = flushed {
                 return Poll::Ready(End::Transport);
             }
+            let has_parts = flushed.is_ready() && self.machine.has_parts();
             if self.machine.is_finished() {
                 let is_refused = self.refusal.is_some();
                 return Poll::Ready(if is_refused { End::Refused } else { End::Drained });
@@ -167,40 +185,49 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<'_, T> {
                     yield_turn(cx);
                     break;
                 }
-                _ if handlers_over || slice.has_ended() => {
+                _ if handlers_over || has_parts || slice.has_ended() => {
                     yield_turn(cx);
                     break;
                 }
                 Input::Read => {}
+                Input::Empty if self.handlers.has_listed() && !self.is_above_high_water() => {}
                 // What was below the mark again after the flush may be read on.
                 Input::HighWater if !self.is_above_high_water() => {}
-                Input::HighWater | Input::Empty => break,
+                Input::Empty => {
+                    has_read_all = true;
+                    break;
+                }
+                Input::HighWater => break,
             }
         }
         self.suspicion = slice.suspicion();
-        self.poll_timer(cx, slice.now())
+        self.poll_timer(cx, slice.now(), has_read_all)
     }
 
     /// Whether so much is unsent that nothing is read, and no handler polled.
     fn is_above_high_water(&mut self) -> bool {
-        self.machine.output().remaining() >= self.machine.high_water()
+        self.machine.unsent() >= self.machine.high_water()
     }
 
     /// Polls the handlers that were woken; whether the slice ended meanwhile. Those that are left when the output is above
-    /// high water stay listed, and are polled when it has drained.
+    /// high water stay listed, and are polled when it has drained; so do those that are left when many were polled, for streams that always
+    /// have another item must not keep what arrives waiting.
     fn poll_handlers(&mut self, slice: &mut Slice) -> bool {
-        while !self.is_above_high_water() {
+        for _ in 0..POLLS_AT_ONCE {
+            if self.is_above_high_water() {
+                break;
+            }
             let Some((slot, key, ended)) = self.handlers.poll_woken() else {
                 break;
             };
-            if let Poll::Ready(ended) = ended {
-                match key {
-                    Some(key) => self.ended(slot, key, ended, true),
-                    None => {
-                        self.machine.leftover_ended();
-                        self.handlers.recycle(slot, None);
-                    }
+            match (key, ended) {
+                (Some(key), Poll::Ready(ended)) => self.ended(slot, key, ended, true),
+                (Some(key), Poll::Pending) => self.move_items(slot, key),
+                (None, Poll::Ready(_)) => {
+                    self.machine.leftover_ended();
+                    self.handlers.recycle(slot, None);
                 }
+                (None, Poll::Pending) => {}
             }
             if self.is_over(slice) {
                 return true;
@@ -254,7 +281,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<'_, T> {
             Poll::Ready(Ok(0)) => Ok(Input::Closed),
             Poll::Ready(Ok(_)) => {
                 self.machine.heard(slice.now().into_std());
-                Ok(Input::Read)
+                // A large message may be read for long without a frame.
+                Ok(if slice.is_over_behind_read() { Input::SliceOver } else { Input::Read })
             }
             Poll::Ready(Err(_)) => Err(End::Transport),
             Poll::Pending => {
@@ -266,192 +294,17 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<'_, T> {
         }
     }
 
-    fn receive(&mut self, frame: &mut Frame, now: Instant) -> Result<(), Violation> {
-        match self.machine.receive(frame, now.into_std())? {
-            Event::None | Event::GoAway(_) => {}
-            Event::Call(key, incoming) => self.start(key, incoming),
-            Event::Refused { method, error } => {
-                let name = match (frame, method) {
-                    (Frame::Whole(body), Some(span)) => {
-                        body.as_slice().get(span.start as usize..span.end as usize)
-                    }
-                    _ => None,
-                };
-                trace::refused(name, self.peer, &error);
-            }
-            Event::Cancel { handle } => {
-                if !self.handlers.cancel(handle, Outcome::Cancelled) {
-                    self.machine.left_over();
-                }
-            }
-        }
-        if self.handshake.is_some() && self.machine.is_open() {
-            self.handshake = None;
-            if let Some(error) = &self.refusal {
-                self.machine.refuse_client(error);
-            }
-        }
-        Ok(())
-    }
-
-    fn start(&mut self, key: CallKey, incoming: Incoming) {
-        let Some(number) = self.shared.router.find(incoming.method()) else {
-            let error = self.shared.router.unknown(incoming.method()).not_started(true);
-            trace::refused(Some(incoming.method()), self.peer, &error);
-            self.machine.answer(key, Err(&error));
-            self.codec.recycle(incoming.into_body());
-            return;
-        };
-        let deadline = incoming.deadline();
-        let (slot, ended) = self.handlers.start(number, incoming);
-        match ended {
-            Poll::Ready(ended) => self.ended(slot, key, ended, false),
-            Poll::Pending => {
-                self.handlers.keep(slot, key, Inherited::new(deadline));
-                self.machine.pending(key, slot, deadline);
-            }
-        }
-    }
-
-    /// Answers a call whose handler ended, and makes its slot free.
-    fn ended(&mut self, slot: u32, key: CallKey, ended: Ended, was_pending: bool) {
-        let mut blank = None;
-        match ended {
-            Ended::Answer(mut answer) => {
-                let outcome = answer.outcome().err().map_or(Outcome::Ok, Outcome::from);
-                self.handlers.note(slot, outcome);
-                self.answer(key, answer.outcome(), was_pending);
-                let (record, body) = answer.recycle();
-                self.codec.recycle(body);
-                blank = Some(record);
-            }
-            Ended::Panic(error) => {
-                self.handlers.note(slot, Outcome::from(&error));
-                self.answer(key, Err(&error), was_pending);
-            }
-        }
-        self.handlers.recycle(slot, blank);
-    }
-
-    fn answer(
-        &mut self,
-        key: CallKey,
-        outcome: Result<&mut rpc_core::value::Encoder, &Error>,
-        was_pending: bool,
-    ) {
-        if was_pending {
-            self.machine.finish(key, outcome);
-        } else {
-            self.machine.answer(key, outcome);
-        }
-    }
-
-    /// Sends what there is to send; pending while some is left.
+    /// Sends what there is to send; pending while some is left. A large message goes out part by part, behind all that is small.
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let output = self.machine.output();
-        ready!(poll_send(&mut self.transport, output, cx))?;
-        output.release();
+        ready!(poll_send(&mut self.transport, self.machine.output(), cx))?;
+        for _ in 0..PARTS_AT_ONCE {
+            if !self.machine.next_part() {
+                break;
+            }
+            ready!(poll_send(&mut self.transport, self.machine.output(), cx))?;
+        }
+        self.machine.output().release();
         Pin::new(&mut self.transport).poll_flush(cx)
-    }
-
-    /// Ends what is due, and sets the timer for what is due next.
-    fn poll_timer(&mut self, cx: &mut Context<'_>, mut now: Instant) -> Poll<End> {
-        loop {
-            if self.handshake.is_some_and(|deadline| deadline <= now) {
-                return Poll::Ready(End::Handshake);
-            }
-            if self.is_above_high_water() {
-                // It is this end that does not read: the client may have said that it is there.
-                self.machine.heard(now.into_std());
-            }
-            if let Some(end) = self.expire(now) {
-                return Poll::Ready(end);
-            }
-            self.free_idle_slots(now);
-            let expiry = self.machine.next_deadline().map(Instant::from_std);
-            let idle = self.idle.map(|(when, _)| when);
-            let next = [self.handshake, expiry, idle].into_iter().flatten().min();
-            ready!(self.timer.poll(next, cx));
-            now = Instant::now();
-        }
-    }
-
-    /// Does what is due; why the connection is over, if it is.
-    fn expire(&mut self, now: Instant) -> Option<End> {
-        let handlers = &mut self.handlers;
-        let before = self.machine.output().end();
-        let mut leftovers = 0;
-        let overdue = self.machine.expire(now.into_std(), |slot| {
-            leftovers += usize::from(!handlers.cancel(slot, Outcome::Expired));
-        });
-        for _ in 0..leftovers {
-            self.machine.left_over();
-        }
-        // What was written goes out with the next turn. Output that the peer does not take waits for the peer, not for a turn.
-        if self.machine.output().end() > before {
-            self.wakes.wake_task();
-        }
-        overdue.map(|overdue| match overdue {
-            Overdue::Silent => End::Silent,
-            Overdue::Drain => End::Overtime,
-        })
-    }
-
-    /// Frees the slots of a connection that has started no call for a while.
-    fn free_idle_slots(&mut self, now: Instant) {
-        let started = self.handlers.started();
-        match self.idle {
-            None if self.handlers.has_slots() => self.idle = Some((now + KEEP_SLOTS, started)),
-            Some((when, before)) if when <= now => {
-                if before == started && self.machine.in_flight() == 0 {
-                    self.handlers.free_slots();
-                    self.codec.free_buffers();
-                    self.machine.shrink();
-                    self.idle = None;
-                } else {
-                    self.idle = Some((now + KEEP_SLOTS, started));
-                }
-            }
-            _ => {}
-        }
-    }
-
-    fn closed(&mut self) -> End {
-        match self.codec.decode_eof(&mut self.input) {
-            Err(FrameError::Violation(violation)) => End::Violation(violation),
-            _ => End::Closed,
-        }
-    }
-
-    /// Sends what is left, and closes in order where the client may still be sending: it would lose answers that it has not
-    /// read if bytes that arrived were thrown away with the socket.
-    async fn close(mut self, end: End) -> End {
-        // Handlers that are left are dropped before anything is waited for.
-        drop(self.handlers);
-        match &end {
-            End::Violation(violation) => self.machine.violated(violation),
-            End::Drained | End::Refused => {}
-            End::Closed | End::Handshake | End::Transport | End::Silent | End::Overtime => {
-                return end;
-            }
-        }
-        let output = self.machine.output();
-        let transport = &mut self.transport;
-        let farewell = std::future::poll_fn(|cx| {
-            ready!(poll_send(transport, output, cx))?;
-            ready!(Pin::new(&mut *transport).poll_shutdown(cx))?;
-            let mut discarded = [0; 1024];
-            loop {
-                let mut buffer = ReadBuf::new(&mut discarded);
-                ready!(Pin::new(&mut *transport).poll_read(cx, &mut buffer))?;
-                if buffer.filled().is_empty() {
-                    return Poll::Ready(io::Result::Ok(()));
-                }
-            }
-        });
-        // A client that does not close on its side in time is not waited for.
-        let _ = tokio::time::timeout(LINGER, farewell).await;
-        end
     }
 }
 

@@ -2,6 +2,9 @@
 //!
 //! A trait with the name of another and fewer parameters stands for a caller of another version.
 
+mod calc;
+mod streams;
+
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, mpsc},
