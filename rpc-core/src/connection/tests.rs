@@ -2,7 +2,8 @@
 //!
 //! * [`ends`]: what the drivers do, without a transport, task or clock;
 //! * [`link`]: one connection, and the bytes that are under way;
-//! * [`streams`]: what calls stream, and what came of it at either end;
+//! * [`script`]: what calls stream;
+//! * [`streams`]: what came of it at either end;
 //! * [`callers`]: what callers do, and what they are told;
 //! * [`world`]: callers, servers and links together, step by step;
 //! * [`invariants`]: what must hold after every step, and at the end;
@@ -12,6 +13,7 @@ mod callers;
 mod ends;
 mod invariants;
 mod link;
+mod script;
 mod simulation;
 mod streams;
 mod world;

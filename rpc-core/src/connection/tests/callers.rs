@@ -7,7 +7,8 @@ use std::{
 
 use super::{
     ends::{Plan, Waiter, answered},
-    streams::{AtCaller, Script, consume},
+    script::Script,
+    streams::{AtCaller, consume},
     world::World,
 };
 use crate::{

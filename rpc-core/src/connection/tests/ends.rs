@@ -19,7 +19,10 @@ use crate::{
     random::Random,
 };
 
-use super::streams::{AtCaller, AtHandler, Script};
+use super::{
+    script::Script,
+    streams::{AtCaller, AtHandler},
+};
 
 /// How long a handler asks its caller to wait.
 const PUSHED_BACK: Duration = Duration::from_micros(700);

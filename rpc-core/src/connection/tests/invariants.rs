@@ -5,7 +5,7 @@ use bytes::Buf;
 use super::{
     callers::Caller,
     ends::ServerSide,
-    streams::{largest_message, most_untaken},
+    script::{largest_message, most_untaken},
     world::{CONNECT_TIMEOUT, IDLE, LEAP, SILENCE, World},
 };
 use crate::limits::{ASSUMED_CALLS, FRAGMENT, MAX_LINKS};

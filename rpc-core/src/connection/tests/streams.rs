@@ -1,162 +1,22 @@
-//! Streams of a call: what they are to hold, and what came of them at either end.
-//!
-//! A [`Script`] is drawn from a number that the call carries, so both ends, and the model, know what each stream holds. An item says whose it
-//! is and which; so what is lost, repeated, invented or out of order is seen where it arrives.
+//! Streams of a call at its caller and at its handler: what came of them.
 
 use std::{collections::VecDeque, rc::Rc};
 
-use super::ends::{Handler, ServerSide, Waiter, answer};
+use super::{
+    ends::{Handler, ServerSide, Waiter, answer},
+    script::{Arrival, Script, append, encoded, failure, read, split},
+};
 use crate::{
-    Error, Value,
-    arguments::Arguments,
+    Error,
     connection::{
         client::{self, CallRef, Room},
-        server::{CallKey, Shape},
+        server::CallKey,
     },
     payload::Payload,
     random::Random,
     stream::Content,
     value::Encoder,
 };
-
-/// What one call streams.
-#[derive(Debug)]
-pub(super) struct Script {
-    /// What the caller takes for a fact about the method.
-    pub(super) streams: bool,
-    pub(super) takes: bool,
-    /// What is one.
-    serves: bool,
-    accepts: bool,
-    /// Whether the handler says that its stream begins.
-    begins: bool,
-    down: Vec<Item>,
-    up: Vec<Item>,
-    /// How the caller's stream ends.
-    is_cut_short: bool,
-    /// The handler takes so many items and no more.
-    handler_stops: Option<usize>,
-    handler_fails: bool,
-    /// The caller takes so many items and leaves.
-    caller_leaves: Option<usize>,
-    /// Whether the call's deadline holds until its stream begins.
-    pub(super) opens_only: bool,
-}
-
-/// One item.
-#[derive(Clone, Copy, Debug)]
-struct Item {
-    size: usize,
-    /// Whether it is an error.
-    fails: bool,
-    /// So many are dropped in front of it.
-    lost: u64,
-}
-
-/// What arrives of a stream.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Arrival {
-    Item(usize, usize),
-    Failure(usize, usize),
-    Lost(u64),
-}
-
-impl Script {
-    /// The script of this number, with items of these sizes.
-    pub(super) fn draw(number: u64, sizes: &[usize]) -> Self {
-        let random = &mut Random::new(number);
-        let (streams, takes) = random.pick(&[(true, false), (false, true), (true, true)]);
-        let differs = random.once_in(20);
-        let (serves, accepts) = if differs {
-            random.pick(&[(true, false), (false, true), (true, true), (false, false)])
-        } else {
-            (streams, takes)
-        };
-        let mut items = |is_there: bool, plain: bool| {
-            let count = random.pick(&[0, 1, 3, 12, 30]) * usize::from(is_there);
-            let mut item = || Item {
-                size: random.pick(sizes),
-                fails: !plain && random.once_in(6),
-                lost: if plain { 0 } else { random.pick(&[0, 0, 0, 0, 1, 300]) },
-            };
-            (0..count).map(|_| item()).collect::<Vec<_>>()
-        };
-        let (down, up) = (items(serves, false), items(takes, true));
-        Self {
-            streams,
-            takes,
-            serves,
-            accepts,
-            begins: random.once_in(2),
-            is_cut_short: random.once_in(5),
-            handler_stops: random.once_in(4).then(|| random.below(10)),
-            handler_fails: random.once_in(6),
-            caller_leaves: random.once_in(8).then(|| random.below(10)),
-            opens_only: streams && random.once_in(3),
-            down,
-            up,
-        }
-    }
-
-    pub(super) fn shape(&self) -> Option<Shape> {
-        (self.serves || self.accepts).then_some(Shape { takes: self.accepts })
-    }
-
-    /// What is to arrive at the caller.
-    fn arrivals(&self) -> impl Iterator<Item = Arrival> {
-        self.down.iter().enumerate().flat_map(|(index, item)| {
-            let lost = (item.lost > 0).then_some(Arrival::Lost(item.lost));
-            let what = if item.fails {
-                Arrival::Failure(index, item.size)
-            } else {
-                Arrival::Item(index, item.size)
-            };
-            lost.into_iter().chain([what])
-        })
-    }
-}
-
-/// The item with this index of the stream of this caller's call.
-fn encoded(caller: usize, index: usize, size: usize) -> Encoder {
-    let mut encoder = Encoder::default();
-    crate::msgpack::write_array_len(encoder.buffer(), 3);
-    crate::msgpack::write_uint(encoder.buffer(), caller as u64);
-    crate::msgpack::write_uint(encoder.buffer(), index as u64);
-    encoder.bin(&vec![0; size]);
-    encoder
-}
-
-/// The same, as an error.
-fn failure(caller: usize, index: usize, size: usize) -> Error {
-    Error::not_found(format!("{caller} {index}")).with_details(vec![0; size].into(), true)
-}
-
-/// What a message has in front of its items at most.
-const ITEM_HEAD: usize = 10;
-
-/// The largest message that an item of this size makes.
-pub(super) fn largest_message(size: usize) -> usize {
-    size + 64
-}
-
-/// What has come: whose, and what.
-fn read(item: &Result<Payload, Error>) -> (usize, Arrival) {
-    match item {
-        Ok(payload) => {
-            let mut arguments = Arguments::new(payload);
-            let caller = usize::decode(arguments.take("caller")).expect("a number");
-            let index = usize::decode(arguments.take("index")).expect("a number");
-            let size = arguments.take("padding").bin().expect("bytes").len();
-            (caller, Arrival::Item(index, size))
-        }
-        Err(error) => {
-            let (caller, index) = error.message().split_once(' ').expect("two numbers");
-            let size = error.details().map_or(0, bytes::Bytes::len);
-            let index = index.parse().expect("a number");
-            (caller.parse().expect("a number"), Arrival::Failure(index, size))
-        }
-    }
-}
 
 /// The streams of one call at its caller.
 #[derive(Debug)]
@@ -206,9 +66,13 @@ impl AtCaller {
     }
 
     pub(super) fn item(&mut self, item: &Result<Payload, Error>, cost: u64) {
-        let (caller, arrival) = read(item);
-        assert_eq!(caller, self.caller, "an item reaches its caller");
-        self.arrival(arrival, cost);
+        let mut cost = cost;
+        for item in split(item) {
+            let (caller, arrival) = read(&item);
+            assert_eq!(caller, self.caller, "an item reaches its caller");
+            // What came together counts together.
+            self.arrival(arrival, std::mem::take(&mut cost));
+        }
     }
 
     pub(super) fn lost(&mut self, count: u64, cost: u64) {
@@ -465,18 +329,23 @@ impl AtHandler {
         let Some(item) = self.script.down.get(self.sent) else {
             return false;
         };
+        let mut count = 1;
         let is_sent = if item.fails {
             send(Content::Failure(&failure(self.caller, self.sent, item.size)), item.lost)
         } else {
-            send(Content::Item(&mut encoded(self.caller, self.sent, item.size)), item.lost)
+            count = self.script.together(self.sent);
+            let items = &self.script.down[self.sent..self.sent + count];
+            let mut run = Encoder::default();
+            for (index, item) in (self.sent..).zip(items) {
+                append(&mut run, self.caller, index, item.size);
+            }
+            match u32::try_from(count).expect("few") {
+                1 => send(Content::Item(&mut run), item.lost),
+                count => send(Content::Items(&mut run, count), item.lost),
+            }
         };
-        self.sent += usize::from(is_sent);
+        self.sent += if is_sent { count } else { 0 };
         self.is_held = !is_sent;
         is_sent
     }
-}
-
-/// What of a window may be untaken.
-pub(super) fn most_untaken(window: usize, largest: usize) -> u64 {
-    window.max(window / 2 + ITEM_HEAD + largest_message(largest)) as u64
 }

@@ -153,6 +153,8 @@ impl World {
     pub(super) fn new(seed: u64, rules: Rules, is_told: bool) -> Self {
         let backoff = Backoff::new(Duration::from_millis(1), 2.0, Duration::from_millis(4));
         let silence = if rules.stalls { IDLE } else { Duration::MAX };
+        // A byte at a time, a hello may never arrive within the short timeout, and no call end.
+        let connect_timeout = if rules.piece == 1 { rules.wait } else { CONNECT_TIMEOUT };
         let config = client::Config {
             max_message_size: rules.max_message_size,
             stream_window: rules.stream_window,
@@ -161,7 +163,7 @@ impl World {
             write_high_water: rules.high_water,
             default_timeout: rules.default_timeout,
             structs: Structs::Named,
-            connect_timeout: CONNECT_TIMEOUT,
+            connect_timeout,
             wait_for_connection: rules.wait,
             reconnect_backoff: backoff,
             retry_backoff: backoff,
