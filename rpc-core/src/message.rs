@@ -11,7 +11,7 @@ use crate::{
     hello::Hello,
     metadata::from_micros,
     msgpack::{Malformed, Reader},
-    payload::Span,
+    payload::{Body, Span, slice},
     violation::Violation,
 };
 
@@ -310,6 +310,11 @@ pub(crate) fn read_error(bytes: &[u8]) -> Result<Error, Malformed> {
         error = error.with_retry_after(from_micros(reader.unsigned()?));
     }
     Ok(error)
+}
+
+/// Reads the error that stands here in a frame.
+pub(crate) fn error_in(body: &Body, span: &Span) -> Result<Error, Violation> {
+    part("the error", read_error(slice(body, span)))
 }
 
 #[cfg(test)]

@@ -215,9 +215,18 @@ impl Bulk {
         }
     }
 
-    /// Appends a message of this call that `message` writes whole.
-    pub(super) fn push_message(&mut self, id: u32, message: impl FnOnce(&mut Vec<u8>)) {
-        self.push(Some(id), None, 0, message, &mut Encoder::default());
+    /// Sends a message of this call that `message` writes whole: behind what the call has waiting, or at once.
+    pub(super) fn message(
+        &mut self,
+        output: &mut WriteBuffer,
+        id: u32,
+        message: impl FnOnce(&mut Vec<u8>),
+    ) {
+        if self.holds(id) {
+            self.push(Some(id), None, 0, message, &mut Encoder::default());
+        } else {
+            output.message(message);
+        }
     }
 
     /// Moves the next part of the first message to `output`, if there is one.
@@ -340,7 +349,7 @@ const TELLING: usize = 23;
 
 impl Assembly {
     /// What the peer is to be told: how many bytes of parts were received, if it has not heard of enough of them.
-    pub(super) fn news(&mut self) -> Option<u64> {
+    fn news(&mut self) -> Option<u64> {
         let is_due = self.received - self.told >= PARTS_TOLD as u64;
         is_due.then(|| {
             self.told = self.received;
@@ -354,12 +363,26 @@ impl Assembly {
         matches!(self.state, Awaits::First)
     }
 
-    /// Takes one part.
+    /// Takes one part, and tells the peer how much was received where that is due.
     ///
     /// # Errors
     ///
     /// [`Violation::Part`] where nothing is to be abandoned, or a part is empty or holds a part.
-    pub(super) fn take(
+    pub(super) fn receive(
+        &mut self,
+        state: PartState,
+        bytes: &[u8],
+        max_message_size: usize,
+        output: &mut WriteBuffer,
+    ) -> Result<Assembled, Violation> {
+        let assembled = self.take(state, bytes, max_message_size)?;
+        if let Some(bytes) = self.news() {
+            output.message(|out| message::write_received(out, bytes));
+        }
+        Ok(assembled)
+    }
+
+    fn take(
         &mut self,
         state: PartState,
         bytes: &[u8],
@@ -500,7 +523,7 @@ mod tests {
             let (head, mut payload) = response(id, 300_000);
             bulk.push(Some(id), None, 0, head, &mut payload);
         }
-        bulk.push_message(1, |out| message::write_cancel(out, 1));
+        bulk.message(&mut output, 1, |out| message::write_cancel(out, 1));
         assert!(bulk.holds(1) && bulk.holds(2) && !bulk.holds(3));
         assert!(bulk.waiting() > 300_000);
         while bulk.step(&mut output).is_some() {}

@@ -57,8 +57,7 @@ impl<W: Default> Channel<W> {
                 self.answered_call(from, id, payload, body)
             }
             Message::Response { id, error: Some(span), .. } => {
-                let error = message::read_error(slice(body, &span))
-                    .map_err(|malformed| Violation::Malformed { part: "the error", malformed })?;
+                let error = message::error_in(body, &span)?;
                 self.failed_call(from, id, error, now)
             }
             Message::Call { .. } => {
@@ -108,11 +107,8 @@ impl<W: Default> Channel<W> {
             Control::Credit { id, bytes } => self.credit(from, id, bytes),
             Control::Part { state, bytes } => {
                 let limit = self.config.max_message_size;
-                let assembled = link.assembly.take(state, slice(body, &bytes), limit)?;
-                if let Some(bytes) = link.assembly.news() {
-                    link.output.message(|out| message::write_received(out, bytes));
-                }
-                match assembled {
+                let part = slice(body, &bytes);
+                match link.assembly.receive(state, part, limit, &mut link.output)? {
                     Assembled::Nothing => Ok(Event::None),
                     Assembled::Oversized { size, head } => self.oversized(from, size, &head, now),
                     Assembled::Whole(whole) => {
@@ -161,10 +157,7 @@ impl<W: Default> Channel<W> {
         body: &Body,
         now: Instant,
     ) -> Result<Event<'_, W>, Violation> {
-        let reason = error
-            .map(|span| message::read_error(slice(body, &span)))
-            .transpose()
-            .map_err(|malformed| Violation::Malformed { part: "the error", malformed })?;
+        let reason = error.map(|span| message::error_in(body, &span)).transpose()?;
         self.leaves(from, accepted, reason.as_ref(), now);
         Ok(Event::GoAway(reason))
     }

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     Error, Violation, message,
-    payload::{Body, Payload, Span, slice},
+    payload::{Body, Payload, Span},
     stream::{Receiving, Sending},
     value::Encoder,
 };
@@ -179,8 +179,7 @@ impl<W: Default> Channel<W> {
         }
         let nesting = self.config.max_nesting;
         let item = match error {
-            Some(span) => Err(message::read_error(slice(body, &span))
-                .map_err(|malformed| Violation::Malformed { part: "the error", malformed })?),
+            Some(span) => Err(message::error_in(body, &span)?),
             None => Ok(Payload::new(std::mem::take(body), payload).nesting(nesting)),
         };
         let waiter = &mut self.calls.entry(slot).waiter;

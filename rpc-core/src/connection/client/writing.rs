@@ -93,11 +93,7 @@ impl Link {
 
     /// Writes a message that belongs to a call, behind what the call has waiting.
     pub(super) fn message(&mut self, id: u32, message: impl FnOnce(&mut Vec<u8>)) {
-        if self.bulk.holds(id) {
-            self.bulk.push_message(id, message);
-        } else {
-            self.output.message(message);
-        }
+        self.bulk.message(&mut self.output, id, message);
     }
 
     /// An item has come for a call that nobody waits for.

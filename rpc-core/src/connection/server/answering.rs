@@ -100,7 +100,7 @@ impl Connection {
 
     fn write_failure(&mut self, id: u32, error: &Error) {
         let error = self.fitting(error);
-        self.bulk_or_output(id, |out| message::write_failure(out, id, &error));
+        self.message(id, |out| message::write_failure(out, id, &error));
     }
 
     /// An error as the client can take it: without details that are too large for it.

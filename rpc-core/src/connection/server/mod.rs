@@ -206,11 +206,8 @@ impl Connection {
             Control::Credit { id, bytes } => self.credit(id, bytes, body.as_slice().len()),
             Control::Part { state, bytes } => {
                 let limit = self.config.max_message_size;
-                let assembled = self.assembly.take(state, slice(body, &bytes), limit)?;
-                if let Some(bytes) = self.assembly.news() {
-                    self.output.message(|out| message::write_received(out, bytes));
-                }
-                match assembled {
+                let part = slice(body, &bytes);
+                match self.assembly.receive(state, part, limit, &mut self.output)? {
                     Assembled::Nothing => Ok(Event::None),
                     Assembled::Oversized { size, head } => {
                         let (kind, id) = message::oversized(&head)?;
@@ -237,9 +234,8 @@ impl Connection {
             Control::Ignored => self.open_since(now).allow(now).map(|()| Event::None),
             Control::GoAway { error, .. } => {
                 self.open_since(now).allow(now)?;
-                let reason = error.map(|span| message::read_error(slice(body, &span))).transpose();
-                let malformed = |malformed| Violation::Malformed { part: "the error", malformed };
-                reason.map(Event::GoAway).map_err(malformed)
+                let reason = error.map(|span| message::error_in(body, &span)).transpose()?;
+                Ok(Event::GoAway(reason))
             }
             Control::Hello(_) => Err(Violation::SecondHello),
             Control::Received { bytes } => self.bulk.received(bytes).map(|()| Event::None),

@@ -17,7 +17,7 @@ use crate::{
     hello::Hello,
     limits::ITEM_RUN,
     message,
-    payload::{Body, Payload, Span, slice},
+    payload::{Body, Payload, Span},
     stream::{Content, Receiving, Sending},
     value::Encoder,
 };
@@ -173,7 +173,7 @@ impl Connection {
         };
         let mut item = match content {
             Content::Begin => {
-                self.bulk_or_output(id, |out| message::write_begin(out, id));
+                self.message(id, |out| message::write_begin(out, id));
                 return true;
             }
             Content::Item(encoder) => Ok((encoder, 1)),
@@ -273,7 +273,7 @@ impl Connection {
         }
         let credit = stream.receiving.took(bytes).filter(|_| stream.upload == Upload::Open);
         if let Some(credit) = credit {
-            self.bulk_or_output(id, |out| message::write_credit(out, Some(id), credit));
+            self.message(id, |out| message::write_credit(out, Some(id), credit));
         }
         self.give_back(bytes);
     }
@@ -291,7 +291,7 @@ impl Connection {
         stream.upload = Upload::Stopped;
         let left = stream.receiving.untaken();
         if !has_ended {
-            self.bulk_or_output(id, |out| message::write_cancel(out, id));
+            self.message(id, |out| message::write_cancel(out, id));
         }
         self.give_back(left);
     }
@@ -339,8 +339,7 @@ impl Connection {
         }
         let handle = stream.handle;
         let item = match error {
-            Some(span) => Err(message::read_error(slice(body, &span))
-                .map_err(|malformed| Violation::Malformed { part: "the error", malformed })?),
+            Some(span) => Err(message::error_in(body, &span)?),
             None => {
                 Ok(Payload::new(std::mem::take(body), payload).nesting(self.config.max_nesting))
             }
@@ -378,8 +377,7 @@ impl Connection {
         stream.upload = Upload::Ended;
         let handle = stream.handle;
         let end = match error {
-            Some(span) => Err(message::read_error(slice(body, &span))
-                .map_err(|malformed| Violation::Malformed { part: "the error", malformed })?),
+            Some(span) => Err(message::error_in(body, &span)?),
             None => Ok(()),
         };
         Ok(Event::EndOfItems { handle, end })

@@ -65,12 +65,8 @@ impl Connection {
     }
 
     /// The same for a message without a payload.
-    pub(super) fn bulk_or_output(&mut self, id: u32, message: impl FnOnce(&mut Vec<u8>)) {
-        if self.bulk.holds(id) {
-            self.bulk.push_message(id, message);
-        } else {
-            self.output.message(message);
-        }
+    pub(super) fn message(&mut self, id: u32, message: impl FnOnce(&mut Vec<u8>)) {
+        self.bulk.message(&mut self.output, id, message);
     }
 
     /// Gives up what a call has waiting; whether there was anything.
