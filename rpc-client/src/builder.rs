@@ -174,8 +174,8 @@ impl ChannelBuilder {
     /// Lets the system's own TCP ask a silent peer, after this idle time and in this interval; off by default, because the
     /// connection's own pings do more: they notice a process that hangs, not only a machine that is gone.
     pub fn tcp_keepalive(mut self, idle: Duration) -> Self {
-        // What the system takes: whole seconds, up to 32,767.
-        self.tcp.keepalive = Some(idle.clamp(Duration::from_secs(1), Duration::from_secs(32_767)));
+        let (shortest, longest) = limits::TCP_KEEPALIVE.into_inner();
+        self.tcp.keepalive = Some(idle.clamp(shortest, longest));
         self
     }
 

@@ -5,7 +5,7 @@
 //! bound causes names the bound, its value and that setter. Nothing in here is read from a peer: what a
 //! peer announces can only make a bound tighter.
 
-use std::time::Duration;
+use std::{ops::RangeInclusive, time::Duration};
 
 use crate::Backoff;
 
@@ -157,6 +157,11 @@ pub const KEEPALIVE_IDLE: Duration = Duration::from_secs(20);
 
 /// How long a peer may be silent after it was asked, before it counts as lost: 10 s. Setter: `keepalive_timeout`, on both builders.
 pub const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The idle times that TCP's own keepalive takes on Linux: whole seconds, up to 32,767 (tcp(7), `TCP_KEEPIDLE`). Setter: `tcp_keepalive`, on
+/// both builders, which brings what it is told into this range.
+pub const TCP_KEEPALIVE: RangeInclusive<Duration> =
+    Duration::from_secs(1)..=Duration::from_secs(32_767);
 
 /// The least time between the pings of a peer: 1 s (PROTOCOL 8.2). Setter: `keepalive_floor`, on the server.
 pub const PING_INTERVAL: Duration = Duration::from_secs(1);

@@ -202,9 +202,9 @@ impl Server {
         self
     }
 
-    /// Sets how many connections one address may have, or, of IPv6, one network of 64 bits, which is what a site or a customer has; without a limit of its own by default, because many clients may stand
-    /// behind one address. At least 1. Further ones are told so and closed; clients of this project try again a little later. Unix sockets
-    /// have no address.
+    /// Sets how many connections one address may have, or, of IPv6, one network of 64 bits, which is what a site or a customer has; without a
+    /// limit of its own by default, because many clients may stand behind one address. At least 1. Further ones are told so and closed;
+    /// clients of this project try again a little later. Unix sockets have no address.
     pub fn max_connections_per_address(mut self, connections: usize) -> Self {
         self.max_connections_per_address = Some(connections.max(1));
         self
@@ -213,8 +213,8 @@ impl Server {
     /// Lets the system's own TCP ask a silent client, after this idle time and in this interval; off by default, because the
     /// connection's own pings do more: they notice a process that hangs, not only a machine that is gone.
     pub fn tcp_keepalive(mut self, idle: Duration) -> Self {
-        // What the system takes: whole seconds, up to 32,767.
-        self.tcp.keepalive = Some(idle.clamp(Duration::from_secs(1), Duration::from_secs(32_767)));
+        let (shortest, longest) = limits::TCP_KEEPALIVE.into_inner();
+        self.tcp.keepalive = Some(idle.clamp(shortest, longest));
         self
     }
 
