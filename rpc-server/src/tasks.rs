@@ -84,6 +84,12 @@ impl Session for Tasks {
             self.places.push(None);
         }
         self.places[slot] = Some(self.begin(request));
+        if let Pool::Workers = self.pool {
+            // Tokio runs a new task where it was spawned, next, and tells no other worker. If it computes for long, the worker that
+            // looks for I/O and timers is then busy with it, and all others may sleep. A task that was woken while it ran
+            // is what Tokio wakes another worker for.
+            cx.waker().wake_by_ref();
+        }
         self.poll(slot, cx)
     }
 

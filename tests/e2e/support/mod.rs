@@ -7,7 +7,15 @@ mod probe;
 mod served;
 mod wire;
 
-use std::{future::poll_fn, pin::Pin, task::Poll, time::Duration};
+use std::{
+    future::poll_fn,
+    pin::Pin,
+    process,
+    sync::mpsc::{self, RecvTimeoutError},
+    task::Poll,
+    thread,
+    time::Duration,
+};
 
 pub(crate) use feed::{FeedClient, Feeder, fed, feeder};
 pub(crate) use place::{Doorway, Network, Place, connect};
@@ -23,9 +31,30 @@ pub(crate) use wire::{
 /// So long may a test take before it counts as hanging.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// A runtime that does not look at its timers for so long hangs, and its test with it.
+const PATIENCE_WITH_TIMERS: Duration = Duration::from_secs(120);
+
 /// Awaits a test, but not for ever.
 pub(crate) async fn within<F: Future>(test: F) -> F::Output {
+    let _watchdog = Watchdog::start();
     tokio::time::timeout(PATIENCE, test).await.expect("the test hangs")
+}
+
+/// Ends the process unless it is dropped in time: where all workers of a runtime are busy or asleep, no timeout of its own fires.
+struct Watchdog(#[expect(dead_code, reason = "it is there to be dropped")] mpsc::Sender<()>);
+
+impl Watchdog {
+    fn start() -> Self {
+        let (sender, receiver) = mpsc::channel();
+        let test = thread::current().name().unwrap_or("a test").to_owned();
+        thread::spawn(move || {
+            if receiver.recv_timeout(PATIENCE_WITH_TIMERS) == Err(RecvTimeoutError::Timeout) {
+                eprintln!("{test} hangs, and the timers of its runtime with it");
+                process::abort();
+            }
+        });
+        Self(sender)
+    }
 }
 
 /// Awaits a test in paused time, where a hang is over at once.
