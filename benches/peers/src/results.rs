@@ -1,0 +1,105 @@
+//! Everything that one run finds out, before anything is made of it: what the page and the plot are drawn from.
+
+use serde::{Deserialize, Serialize};
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Results {
+    pub(crate) machine: Machine,
+    /// Each figure is that of so many rounds, in which the subjects took turns.
+    pub(crate) rounds: usize,
+    /// How long a rate was measured in a round.
+    pub(crate) milliseconds: u64,
+    /// Each subject's version, in the order of the tables.
+    pub(crate) subjects: Vec<Version>,
+    pub(crate) rates: Vec<Rates>,
+    pub(crate) memory: Vec<Memory>,
+    pub(crate) wire: Vec<Wire>,
+    pub(crate) counts: Vec<Counts>,
+    pub(crate) build: Vec<BuildCost>,
+    /// What was not measured, and why.
+    pub(crate) skipped: Vec<String>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Machine {
+    pub(crate) processor: String,
+    pub(crate) cores: usize,
+    pub(crate) system: String,
+    pub(crate) rustc: String,
+    /// Year, month and day.
+    pub(crate) date: String,
+    /// How busy it was: the load average before and after.
+    pub(crate) load: [String; 2],
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Version {
+    pub(crate) subject: String,
+    /// Such as `tarpc 0.37.0`.
+    pub(crate) version: String,
+}
+
+/// The rounds of one subject in one workload.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Rates {
+    /// A name of `peers_harness::Flavour`.
+    pub(crate) flavour: String,
+    /// A name of `peers_harness::WORKLOADS`.
+    pub(crate) workload: String,
+    pub(crate) subject: String,
+    pub(crate) rounds: Vec<Round>,
+}
+
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) struct Round {
+    pub(crate) calls_per_second: f64,
+    /// Seconds of processor time for a million calls, of the client and of the server.
+    pub(crate) client_cpu: f64,
+    pub(crate) server_cpu: f64,
+}
+
+/// What connections that do nothing cost the server.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Memory {
+    pub(crate) flavour: String,
+    pub(crate) subject: String,
+    pub(crate) connections: usize,
+    /// Resident bytes per connection, of each round.
+    pub(crate) bytes: Vec<f64>,
+}
+
+/// Bytes of one ping on the wire, once ids are above 1,000.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Wire {
+    pub(crate) subject: String,
+    pub(crate) request: f64,
+    pub(crate) answer: f64,
+}
+
+/// What one call costs, on a current-thread runtime at each side, counted under valgrind.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Counts {
+    pub(crate) workload: String,
+    pub(crate) subject: String,
+    pub(crate) client: Count,
+    pub(crate) server: Count,
+}
+
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) struct Count {
+    pub(crate) instructions: f64,
+    pub(crate) allocations: f64,
+}
+
+/// What a framework costs where it is compiled.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct BuildCost {
+    pub(crate) subject: String,
+    pub(crate) version: String,
+    /// Checking 50 methods × 3 arguments, of each round: processor seconds.
+    pub(crate) check_seconds: Vec<f64>,
+    /// Crates in the build.
+    pub(crate) crates: usize,
+    /// The stripped ping server.
+    pub(crate) server_bytes: u64,
+}
