@@ -1,12 +1,19 @@
 //! This project beside its peers: the same work, each in its own way, in one run. See README.md.
 //!
-//! Servers and clients are processes of their own (this program, started again). The subjects take turns within each round, so that a
-//! slow phase of the machine hits them all.
+//! Servers and clients are processes of their own (this program, started again, and others that play the same roles).
 
+mod compare;
 #[path = "../../support/echo.rs"]
 mod echo;
+mod measure;
+mod options;
+mod program;
+mod results;
 mod subjects;
 
+use std::fs;
+
+use options::{HELP, Options};
 use peers_harness::Failure;
 use subjects::SUBJECTS;
 
@@ -16,5 +23,13 @@ fn main() -> Result<(), Failure> {
     if peers_harness::play(SUBJECTS, &words)? {
         return Ok(());
     }
-    Err("not yet".into())
+    match *words {
+        ["--help" | "-h"] => print!("{HELP}"),
+        _ => {
+            let options = Options::parse(&words)?;
+            let results = compare::run(&options)?;
+            fs::write(&options.save, serde_json::to_string_pretty(&results)?)?;
+        }
+    }
+    Ok(())
 }

@@ -1,5 +1,7 @@
 //! Everything that one run finds out, before anything is made of it: what the page and the plot are drawn from.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -102,4 +104,46 @@ pub(crate) struct BuildCost {
     pub(crate) crates: usize,
     /// The stripped ping server.
     pub(crate) server_bytes: u64,
+}
+
+impl fmt::Display for Rates {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let column = |of: fn(&Round) -> f64| spread(self.rounds.iter().map(of));
+        let [low, rate, high] = column(|round| round.calls_per_second);
+        let [_, cpu, _] = column(|round| round.client_cpu + round.server_cpu);
+        let Self { flavour, workload, subject, .. } = self;
+        write!(
+            f,
+            "{workload:13} {flavour:14} {subject:12} {rate:10.0}/s [{low:.0} … {high:.0}], {cpu:.2} CPU seconds per million"
+        )
+    }
+}
+
+impl fmt::Display for Memory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [low, bytes, high] = spread(self.bytes.iter().copied());
+        let Self { flavour, subject, connections, .. } = self;
+        write!(
+            f,
+            "{connections} idle, {flavour:14} {subject:12} {bytes:.0} bytes each [{low:.0} … {high:.0}]"
+        )
+    }
+}
+
+impl fmt::Display for Counts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { workload, subject, client, server } = self;
+        write!(
+            f,
+            "{workload:13} {subject:12} instructions {:.0} + {:.0}, allocations {:.2} + {:.2}, client + server",
+            client.instructions, server.instructions, client.allocations, server.allocations
+        )
+    }
+}
+
+/// Minimum, median and maximum.
+pub(crate) fn spread(values: impl Iterator<Item = f64>) -> [f64; 3] {
+    let mut sorted: Vec<f64> = values.collect();
+    sorted.sort_by(f64::total_cmp);
+    [sorted[0], sorted[sorted.len() / 2], sorted[sorted.len() - 1]]
 }

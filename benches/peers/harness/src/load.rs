@@ -77,9 +77,9 @@ impl Load {
         }
         let until = self.until();
         let kind = self.kind;
-        let callers = clients.into_iter().flat_map(|client| {
-            (0..self.window).map(move |_| calls(client.clone(), kind, until))
-        });
+        let callers = clients
+            .into_iter()
+            .flat_map(|client| (0..self.window).map(move |_| calls(client.clone(), kind, until)));
         measured(callers).await
     }
 }

@@ -8,12 +8,7 @@
 //!
 //! `WORKERS` are those of its runtime; with 0 the thread that blocks on it does the work.
 
-use std::{
-    io,
-    net::TcpListener,
-    os::fd::AsFd,
-    time::Duration,
-};
+use std::{io, net::TcpListener, os::fd::AsFd, time::Duration};
 
 use tokio::runtime::{Builder, Runtime};
 

@@ -1,0 +1,91 @@
+//! One run: every subject, every measurement, and what they found out together.
+
+use std::{fs, path::Path, process::Command};
+
+use peers_harness::Failure;
+
+use crate::{
+    measure,
+    options::Options,
+    program::Program,
+    results::{Machine, Results, Version},
+    subjects::SUBJECTS,
+};
+
+pub(crate) fn run(options: &Options) -> Result<Results, Failure> {
+    let mut skipped = Vec::new();
+    let programs = programs(options)?;
+    if programs.is_empty() {
+        return Err("no subject is left to measure".into());
+    }
+    let before = load_average()?;
+    let rates = measure::rates(&programs, options)?;
+    let (mut memory, mut wire, mut counts) = (Vec::new(), Vec::new(), Vec::new());
+    if !options.only_rates {
+        memory = measure::memory(&programs, &mut skipped)?;
+        wire = measure::wire(&programs)?;
+        counts = measure::counts(&programs, &mut skipped)?;
+    }
+    let subjects = programs
+        .iter()
+        .map(|program| Version { subject: program.name.clone(), version: program.version.clone() })
+        .collect();
+    let machine = machine([before, load_average()?])?;
+    Ok(Results {
+        machine,
+        rounds: options.rounds,
+        milliseconds: options.millis,
+        subjects,
+        rates,
+        memory,
+        wire,
+        counts,
+        build: Vec::new(),
+        skipped,
+    })
+}
+
+fn programs(options: &Options) -> Result<Vec<Program>, Failure> {
+    let mut programs = Vec::new();
+    for subject in SUBJECTS.iter().filter(|subject| options.has_subject(subject.name)) {
+        programs.push(Program::of(subject, version(subject.name)?)?);
+    }
+    Ok(programs)
+}
+
+/// The package that a subject is, and its version in the lock file.
+fn version(subject: &str) -> Result<String, Failure> {
+    let package = match subject {
+        "raw" => "tokio",
+        "codec" => "tokio-util",
+        _ => subject.split('-').next().unwrap_or(subject),
+    };
+    let lock = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.lock"))?;
+    let name = format!("name = \"{package}\"\nversion = \"");
+    let version = lock.split(&*name).nth(1).and_then(|rest| rest.split('"').next());
+    Ok(format!("{package} {}", version.ok_or("it is not in the lock file")?))
+}
+
+fn machine(load: [String; 2]) -> Result<Machine, Failure> {
+    let processors = fs::read_to_string("/proc/cpuinfo")?;
+    let model = processors.lines().find_map(|line| line.strip_prefix("model name"));
+    let model = model.map(|model| model.trim_start_matches([' ', '\t', ':']));
+    Ok(Machine {
+        processor: model.unwrap_or("unknown").to_owned(),
+        cores: std::thread::available_parallelism()?.get(),
+        system: said("uname", &["-sr"])?,
+        rustc: said("rustc", &["--version"])?,
+        date: said("date", &["+%F"])?,
+        load,
+    })
+}
+
+fn load_average() -> Result<String, Failure> {
+    let line = fs::read_to_string("/proc/loadavg")?;
+    Ok(line.split_whitespace().take(3).collect::<Vec<_>>().join(" "))
+}
+
+fn said(program: &str, arguments: &[&str]) -> Result<String, Failure> {
+    let output = Command::new(program).args(arguments).output()?;
+    Ok(String::from_utf8(output.stdout)?.trim().to_owned())
+}
