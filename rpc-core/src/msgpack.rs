@@ -78,32 +78,57 @@ pub(crate) fn type_name(first: u8) -> &'static str {
 /// Appends an unsigned integer in its shortest form.
 #[inline]
 pub fn write_uint(out: &mut Vec<u8>, value: u64) {
+    let bytes @ [.., third, second, first, last] = value.to_be_bytes();
+    // The most frequent ones: types, codes, ids.
     match value {
-        // The most frequent one: types, codes, small ids.
-        0..=0x7f => out.push(value.to_le_bytes()[0]),
-        _ => infallible(rmp::encode::write_uint(out, value)),
+        0..=0x7f => out.push(last),
+        0x1_0000..=0xffff_ffff => out.extend_from_slice(&[0xce, third, second, first, last]),
+        0x100..=0xffff => out.extend_from_slice(&[0xcd, first, last]),
+        0x80..=0xff => out.extend_from_slice(&[0xcc, last]),
+        0x1_0000_0000.. => {
+            out.push(0xcf);
+            out.extend_from_slice(&bytes);
+        }
     }
 }
 
 /// Appends a string.
+#[inline]
 pub fn write_str(out: &mut Vec<u8>, value: &str) {
-    infallible(rmp::encode::write_str(out, value));
+    match u8::try_from(value.len()) {
+        Ok(len @ 0..=31) => {
+            out.push(0xa0 | len);
+            out.extend_from_slice(value.as_bytes());
+        }
+        _ => infallible(rmp::encode::write_str(out, value)),
+    }
 }
 
 /// Appends a byte string.
+#[inline]
 pub fn write_bin(out: &mut Vec<u8>, value: &[u8]) {
     write_bin_len(out, value.len());
     out.extend_from_slice(value);
 }
 
 /// Appends the head of a byte string of this length.
+#[inline]
 pub(crate) fn write_bin_len(out: &mut Vec<u8>, len: usize) {
-    infallible(rmp::encode::write_bin_len(out, u32::try_from(len).unwrap_or(u32::MAX)));
+    match u8::try_from(len) {
+        Ok(len) => out.extend_from_slice(&[0xc4, len]),
+        Err(_) => {
+            infallible(rmp::encode::write_bin_len(out, u32::try_from(len).unwrap_or(u32::MAX)));
+        }
+    }
 }
 
 /// Appends the head of an array.
+#[inline]
 pub fn write_array_len(out: &mut Vec<u8>, len: u32) {
-    infallible(rmp::encode::write_array_len(out, len));
+    match u8::try_from(len) {
+        Ok(len @ 0..=15) => out.push(0x90 | len),
+        _ => infallible(rmp::encode::write_array_len(out, len)),
+    }
 }
 
 /// Appends the head of a map.
@@ -112,6 +137,7 @@ pub fn write_map_len(out: &mut Vec<u8>, len: u32) {
 }
 
 /// Appends nil.
+#[inline]
 pub fn write_nil(out: &mut Vec<u8>) {
     out.push(Marker::Null.to_u8());
 }
