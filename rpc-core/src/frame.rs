@@ -8,7 +8,8 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 use tokio_util::codec::{Decoder, Encoder};
 
 use crate::{
-    limits::{ASSUMED_MESSAGE_SIZE, MAX_FRAME_SIZE, READ_AHEAD, SMALL_PAYLOAD},
+    buffer::{give_read_buffer, take_read_buffer},
+    limits::{ASSUMED_MESSAGE_SIZE, IO_BUFFER, MAX_FRAME_SIZE, READ_AHEAD, SMALL_PAYLOAD},
     payload::Body,
     violation::Violation,
 };
@@ -79,6 +80,8 @@ pub struct FrameCodec {
     state: State,
     /// Buffers of frames that were given back. There are never more than frames were held at once.
     spares: Vec<Vec<u8>>,
+    /// The size of the read buffer that was made last.
+    read_size: usize,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -91,6 +94,9 @@ enum State {
     Discard(usize),
 }
 
+/// Less room than this in a read buffer is not worth a read.
+const LEAST_READ: usize = 1024;
+
 /// As many bytes as the head of an array, a type and an id can take in their widest forms.
 const OVERSIZED_HEAD: usize = 5 + 9 + 9;
 
@@ -101,7 +107,33 @@ impl FrameCodec {
             max_message_size: max_message_size.clamp(ASSUMED_MESSAGE_SIZE, MAX_FRAME_SIZE),
             state: State::Prefix,
             spares: Vec::new(),
+            read_size: 0,
         }
+    }
+
+    /// Makes room for a read behind the bytes in `input`, which are to be decoded next.
+    pub fn make_room(&mut self, input: &mut BytesMut) {
+        if input.capacity() - input.len() < LEAST_READ {
+            self.reserve(input, IO_BUFFER);
+        }
+    }
+
+    /// Gives the memory of an empty read buffer back to its thread's pool.
+    pub fn release(&mut self, input: &mut BytesMut) {
+        if input.is_empty() {
+            give_read_buffer(std::mem::take(input), std::mem::take(&mut self.read_size));
+        }
+    }
+
+    /// Makes room for so many bytes more in `input`: a buffer out of the pool takes its place where frames share it.
+    fn reserve(&mut self, input: &mut BytesMut, more: usize) {
+        if input.capacity() > 0 && input.try_reclaim(more) {
+            return;
+        }
+        let mut next = take_read_buffer(input.len() + more);
+        let size = std::mem::replace(&mut self.read_size, next.capacity());
+        next.extend_from_slice(input);
+        give_read_buffer(std::mem::replace(input, next), size);
     }
 
     /// Gives back the buffer of a frame that is no longer needed.
@@ -199,7 +231,7 @@ impl FrameCodec {
                     // At most doubles what arrived, so an announced length allocates nothing by itself. Where there is
                     // room, nothing is reserved: a buffer that grows doubles on its own account too.
                     if source.capacity() - source.len() < missing.min(READ_AHEAD) {
-                        source.reserve(missing.min(READ_AHEAD.max(source.len())));
+                        self.reserve(source, missing.min(READ_AHEAD.max(source.len())));
                     }
                     return Ok(None);
                 }

@@ -28,10 +28,9 @@ use std::{
 use bytes::{Buf, BytesMut};
 use rpc_core::{
     Error, Peer, Surroundings,
-    buffer::{WriteBuffer, give_read_buffer, take_read_buffer},
+    buffer::WriteBuffer,
     connection::server::Connection,
     frame::{Frame, FrameCodec, FrameError, take_preface},
-    limits::IO_BUFFER,
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -58,9 +57,6 @@ const POLLS_AT_ONCE: u32 = 128;
 
 /// So many parts of large messages are sent, and what has arrived gets its turn.
 const PARTS_AT_ONCE: u32 = 4;
-
-/// Less room than this in the read buffer is not worth a read.
-const LEAST_READ: usize = 1024;
 
 /// Serves one connection to its end; or refuses to, once its client has introduced itself, for the reason in `refusal`.
 pub(crate) async fn serve(
@@ -272,11 +268,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<'_, T> {
                 return Ok(Input::Read);
             }
         }
-        if self.input.capacity() == 0 {
-            self.input = take_read_buffer();
-        } else if self.input.capacity() - self.input.len() < LEAST_READ {
-            self.input.reserve(IO_BUFFER);
-        }
+        self.codec.make_room(&mut self.input);
         match poll_read_buf(Pin::new(&mut self.transport), cx, &mut self.input) {
             Poll::Ready(Ok(0)) => Ok(Input::Closed),
             Poll::Ready(Ok(_)) => {
@@ -286,9 +278,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<'_, T> {
             }
             Poll::Ready(Err(_)) => Err(End::Transport),
             Poll::Pending => {
-                if self.input.is_empty() {
-                    give_read_buffer(std::mem::take(&mut self.input));
-                }
+                self.codec.release(&mut self.input);
                 Ok(Input::Empty)
             }
         }
