@@ -42,7 +42,13 @@ use tokio_util::{
 };
 
 use crate::{
-    end::End, handlers::Handlers, shared::Shared, slice::Slice, timer::Timer, trace, wakes::Wakes,
+    end::End,
+    handlers::Handlers,
+    shared::Shared,
+    slice::{Pace, Slice},
+    timer::Timer,
+    trace,
+    wakes::Wakes,
 };
 
 /// The slots of a connection that started no call for so long are freed.
@@ -99,7 +105,8 @@ async fn serve_peer(
         refusal,
         shared: &shared,
         wakes: &wakes,
-        suspicion: 0,
+        last_method: 0,
+        pace: Pace::default(),
         handshake: Some(now + shared.bounds.handshake_timeout),
         idle: None,
         timer: Timer::default(),
@@ -123,8 +130,10 @@ struct Driver<'a, T> {
     refusal: Option<Error>,
     shared: &'a Shared,
     wakes: &'a Wakes,
-    /// How closely the next slice is to look for polls that take long.
-    suspicion: u32,
+    /// The number of the method that was called last.
+    last_method: u32,
+    /// How often the next slice is to look at the clock.
+    pace: Pace,
     /// Until when preface and hello must have come; `None` once they have.
     handshake: Option<Instant>,
     /// When to look again whether the slots are used, and how many calls had been started.
@@ -148,7 +157,7 @@ enum Input {
 
 impl<T: AsyncRead + AsyncWrite + Unpin> Driver<'_, T> {
     fn turn(&mut self, cx: &mut Context<'_>) -> Poll<End> {
-        let mut slice = Slice::begin(Instant::now(), self.suspicion);
+        let mut slice = Slice::begin(Instant::now(), self.pace);
         let mut has_read_all = false;
         loop {
             let handlers_over = self.poll_handlers(&mut slice);
@@ -156,6 +165,11 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<'_, T> {
                 Ok(input) => input,
                 Err(end) => return Poll::Ready(end),
             };
+            if let Input::Empty = input
+                && slice.has_counted()
+            {
+                self.look(&mut slice);
+            }
             if self.shared.is_draining() {
                 // A client that is about to introduce itself, with calls behind, is told to go elsewhere; one that
                 // takes its time is not waited for.
@@ -196,7 +210,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<'_, T> {
                 Input::HighWater => break,
             }
         }
-        self.suspicion = slice.suspicion();
+        self.pace = slice.pace();
         self.poll_timer(cx, slice.now(), has_read_all)
     }
 
@@ -234,8 +248,13 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<'_, T> {
 
     /// Counts a frame, or the poll of a handler; whether the slice is over.
     fn is_over(&mut self, slice: &mut Slice) -> bool {
+        slice.count() && self.look(slice)
+    }
+
+    /// Looks at the clock, and tells of a handler that was polled for long; whether the slice is over.
+    fn look(&mut self, slice: &mut Slice) -> bool {
         let method = self.handlers.take_polled();
-        let is_over = slice.is_over();
+        let is_over = slice.look();
         if let Some(spent) = slice.take_long_poll()
             && let Some(method) = method
         {
@@ -305,11 +324,25 @@ fn poll_send(
     cx: &mut Context<'_>,
 ) -> Poll<io::Result<()>> {
     while output.has_remaining() {
-        if ready!(poll_write_buf(Pin::new(&mut *transport), cx, output))? == 0 {
+        if ready!(poll_write(&mut *transport, output, cx))? == 0 {
             return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
         }
     }
     Poll::Ready(Ok(()))
+}
+
+/// One write. Where all lies in one piece, a plain one: the kernel takes longer over a vectored one.
+fn poll_write(
+    transport: &mut (impl AsyncWrite + Unpin),
+    output: &mut WriteBuffer,
+    cx: &mut Context<'_>,
+) -> Poll<io::Result<usize>> {
+    if output.has_segments() {
+        return poll_write_buf(Pin::new(transport), cx, output);
+    }
+    let count = ready!(Pin::new(transport).poll_write(cx, output.chunk()))?;
+    output.advance(count);
+    Poll::Ready(Ok(count))
 }
 
 fn end(error: FrameError) -> End {
