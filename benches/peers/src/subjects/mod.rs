@@ -7,6 +7,7 @@ use tokio_stream::wrappers::ReceiverStream;
 
 mod echoes;
 mod rpc;
+mod tonic;
 
 /// The bytes of an item of a stream.
 const ITEM: usize = 16;
@@ -25,5 +26,12 @@ fn queued<T: Clone + Send + 'static>(item: T) -> impl Stream<Item = T> {
 }
 
 /// The subjects that this program is itself, in the order of the tables.
-pub(crate) const SUBJECTS: &[Subject] =
-    &[echoes::RAW, echoes::CODEC, rpc::RPC, rpc::COMPACT, rpc::VEC, rpc::SPAWN];
+pub(crate) const SUBJECTS: &[Subject] = &[
+    echoes::RAW,
+    echoes::CODEC,
+    rpc::RPC,
+    rpc::COMPACT,
+    rpc::VEC,
+    rpc::SPAWN,
+    tonic::TONIC,
+];
