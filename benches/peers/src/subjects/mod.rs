@@ -7,6 +7,7 @@ use tokio_stream::wrappers::ReceiverStream;
 
 mod echoes;
 mod rpc;
+mod tarpc;
 mod tonic;
 
 /// The bytes of an item of a stream.
@@ -33,5 +34,6 @@ pub(crate) const SUBJECTS: &[Subject] = &[
     rpc::COMPACT,
     rpc::VEC,
     rpc::SPAWN,
+    tarpc::TARPC,
     tonic::TONIC,
 ];
