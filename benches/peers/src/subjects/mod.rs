@@ -6,6 +6,7 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
 mod echoes;
+mod jsonrpsee;
 mod rpc;
 mod tarpc;
 mod tonic;
@@ -36,4 +37,5 @@ pub(crate) const SUBJECTS: &[Subject] = &[
     rpc::SPAWN,
     tarpc::TARPC,
     tonic::TONIC,
+    jsonrpsee::JSONRPSEE,
 ];
