@@ -6,7 +6,10 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
 mod echoes;
+mod jsonrpsee;
 mod rpc;
+mod tarpc;
+mod tonic;
 
 /// The bytes of an item of a stream.
 const ITEM: usize = 16;
@@ -25,5 +28,14 @@ fn queued<T: Clone + Send + 'static>(item: T) -> impl Stream<Item = T> {
 }
 
 /// The subjects that this program is itself, in the order of the tables.
-pub(crate) const SUBJECTS: &[Subject] =
-    &[echoes::RAW, echoes::CODEC, rpc::RPC, rpc::COMPACT, rpc::VEC, rpc::SPAWN];
+pub(crate) const SUBJECTS: &[Subject] = &[
+    echoes::RAW,
+    echoes::CODEC,
+    rpc::RPC,
+    rpc::COMPACT,
+    rpc::VEC,
+    rpc::SPAWN,
+    tarpc::TARPC,
+    tonic::TONIC,
+    jsonrpsee::JSONRPSEE,
+];
