@@ -1,11 +1,15 @@
 //! This project beside its peers: the same work, each in its own way, in one run. See README.md.
 //!
 //! Servers and clients are processes of their own (this program, started again). The subjects take turns within each round, so that a
-//! slow phase of the machine hits them all.
+//! slow phase of the machine hits them all. `report RESULTS.json DIRECTORY` makes the page again from results that were saved.
 
 #[path = "../../support/echo.rs"]
 mod echo;
+mod report;
+mod results;
 mod subjects;
+
+use std::path::Path;
 
 use peers_harness::Failure;
 use subjects::SUBJECTS;
@@ -16,5 +20,10 @@ fn main() -> Result<(), Failure> {
     if peers_harness::play(SUBJECTS, &words)? {
         return Ok(());
     }
-    Err("not yet".into())
+    match *words {
+        ["report", results, directory] => {
+            report::write_saved(Path::new(results), Path::new(directory))
+        }
+        _ => Err("not yet".into()),
+    }
 }
