@@ -1,7 +1,7 @@
 //! This project beside its peers: the same work, each in its own way, in one run. See README.md.
 //!
 //! Servers and clients are processes of their own (this program, started again). The subjects take turns within each round, so that a
-//! slow phase of the machine hits them all. `report RESULTS.json DIRECTORY` makes the page again from results that were saved.
+//! slow phase of the machine hits them all. `report RESULTS.json DIRECTORY` makes the page and the plot again from results that were saved.
 
 #[path = "../../support/echo.rs"]
 mod echo;

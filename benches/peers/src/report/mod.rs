@@ -1,4 +1,4 @@
-//! What is made of the results: a page, `BENCHMARKS.md`.
+//! What is made of the results: a page, `BENCHMARKS.md`, and a plot beside it, `benchmarks.svg`.
 //!
 //! Nothing here measures, and nothing here is a figure: each comes out of [`Results`], and what was not measured is shown as "–". The
 //! words that the figures need are constants: the bars in `bar.rs`, the reasons for those that are missed in `reasons.rs`, and what
@@ -10,6 +10,7 @@ mod figures;
 mod notes;
 mod numbers;
 mod page;
+mod plot;
 mod rates;
 mod reasons;
 #[cfg(test)]
@@ -28,10 +29,12 @@ use reasons::REASONS;
 use crate::results::Results;
 
 const PAGE: &str = "BENCHMARKS.md";
+const PLOT: &str = "benchmarks.svg";
 
-/// Writes the page into the directory.
+/// Writes the page and the plot into the directory.
 pub(crate) fn write(results: &Results, directory: &Path) -> Result<(), Failure> {
-    save(&directory.join(PAGE), &page::page(results, REASONS)?)
+    save(&directory.join(PAGE), &page::page(results, REASONS)?)?;
+    save(&directory.join(PLOT), &plot::plot(results))
 }
 
 /// The same, from results that were saved as JSON.
@@ -53,17 +56,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn saved_results_give_the_same_page() {
+    fn saved_results_give_the_same_page_and_plot() {
         let directory = std::env::temp_dir().join(format!("rpc-peers-{}", std::process::id()));
         fs::create_dir_all(&directory).unwrap();
         let results = sample::results();
         write(&results, &directory).unwrap();
-        let written = fs::read_to_string(directory.join(PAGE)).unwrap();
+        let written = [PAGE, PLOT].map(|name| fs::read_to_string(directory.join(name)).unwrap());
         let saved = directory.join("results.json");
         fs::write(&saved, serde_json::to_string(&results).unwrap()).unwrap();
         write_saved(&saved, &directory).unwrap();
-        let again = fs::read_to_string(directory.join(PAGE)).unwrap();
+        let again = [PAGE, PLOT].map(|name| fs::read_to_string(directory.join(name)).unwrap());
         fs::remove_dir_all(&directory).unwrap();
+        assert!(written[0].contains(PLOT), "the page shows the plot");
         assert_eq!(again, written);
     }
 
@@ -93,7 +97,7 @@ mod tests {
         empty.rates.clear();
         empty.memory.clear();
         for results in [broken, bare, empty, sample::results()] {
-            let texts = [page::page(&results, REASONS).unwrap()];
+            let texts = [page::page(&results, REASONS).unwrap(), plot::plot(&results)];
             for text in texts {
                 assert!(!text.contains("NaN") && !text.contains("inf "), "{text}");
                 assert!(!text.contains(">inf") && !text.contains("\"inf"), "{text}");

@@ -3,7 +3,7 @@
 use peers_harness::Failure;
 
 use super::{
-    bar, costs,
+    PLOT, bar, costs,
     notes::NOTES,
     rates,
     reasons::Reason,
@@ -110,9 +110,10 @@ fn head(results: &Results) -> String {
     }
     format!(
         "# Beside the peers\n\n\
-         This page is made by a program, from one run: do not edit it. To make it anew, on a quiet machine:\n\n    \
+         This page and its plot are made by a program, from one run: do not edit them. To make them anew, on a quiet machine:\n\n    \
          {COMMAND}\n\n\
          Without `--all` fewer peers take part. A figure that there is not is \"–\".\n\n\
+         ![rpc and its peers, side by side]({PLOT})\n\n\
          {table}\n{versions}\n"
     )
 }
