@@ -8,10 +8,11 @@ mod echo;
 mod measure;
 mod options;
 mod program;
+mod report;
 mod results;
 mod subjects;
 
-use std::fs;
+use std::{fs, path::Path};
 
 use options::{HELP, Options};
 use peers_harness::Failure;
@@ -25,10 +26,16 @@ fn main() -> Result<(), Failure> {
     }
     match *words {
         ["--help" | "-h"] => print!("{HELP}"),
+        ["report", results, directory] => {
+            report::write_saved(Path::new(results), Path::new(directory))?;
+        }
         _ => {
             let options = Options::parse(&words)?;
             let results = compare::run(&options)?;
             fs::write(&options.save, serde_json::to_string_pretty(&results)?)?;
+            if let Some(directory) = &options.out {
+                report::write(&results, directory)?;
+            }
         }
     }
     Ok(())
