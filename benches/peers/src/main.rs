@@ -7,6 +7,7 @@
 
 use std::time::Duration;
 
+mod build_cost;
 mod subjects;
 #[path = "../../support/mod.rs"]
 mod support;
@@ -45,6 +46,7 @@ fn main() -> Result<(), Failure> {
             println!("{rate}");
             Ok(())
         }
+        ["build-cost", ..] => build_cost::print(option(&words, "--rounds", 5)?),
         _ => compare(option(&words, "--rounds", 5)?, option(&words, "--seconds", 2)?),
     }
 }
