@@ -5,7 +5,7 @@ use std::{fs, path::Path, process::Command};
 use peers_harness::Failure;
 
 use crate::{
-    measure,
+    build_cost, measure,
     options::Options,
     program::Program,
     results::{Machine, Results, Version},
@@ -21,10 +21,12 @@ pub(crate) fn run(options: &Options) -> Result<Results, Failure> {
     let before = load_average()?;
     let rates = measure::rates(&programs, options)?;
     let (mut memory, mut wire, mut counts) = (Vec::new(), Vec::new(), Vec::new());
+    let mut build = Vec::new();
     if !options.only_rates {
         memory = measure::memory(&programs, &mut skipped)?;
         wire = measure::wire(&programs)?;
         counts = measure::counts(&programs, &mut skipped)?;
+        build = build_cost::measure(options.rounds)?;
     }
     let subjects = programs
         .iter()
@@ -40,7 +42,7 @@ pub(crate) fn run(options: &Options) -> Result<Results, Failure> {
         memory,
         wire,
         counts,
-        build: Vec::new(),
+        build,
         skipped,
     })
 }

@@ -7,7 +7,6 @@ use peers_harness::{Failure, WORKLOADS};
 pub(crate) const HELP: &str = "\
 rpc-peers [OPTIONS]           compares, and writes the page and the plot
 rpc-peers report FILE DIR     writes them again from saved results
-rpc-peers build-cost          measures compile time and size alone
 
   --all              also volo-thrift, capnp-rpc, and Python's xmlrpc, multiprocessing.connection and zerorpc
   --rounds N         rounds of each measurement, in which the subjects take turns (7)
@@ -16,7 +15,7 @@ rpc-peers build-cost          measures compile time and size alone
   --workloads A,B    only these, of: ping ping-64 ping-64x16 blobs structs mixed clients-10 clients-100 clients-1000
                      items queued-items
   --rates            only rates and processor time: no memory, bytes on the wire, counts and compile times
-  --out DIR          where BENCHMARKS.md and benchmarks.svg go (docs of this repository); `-` for a table here instead
+  --out DIR          where BENCHMARKS.md and benchmarks.svg go (docs of this repository); `-` for nowhere
   --save FILE        where the raw results go (target/results.json of this workspace)
 ";
 
@@ -29,7 +28,7 @@ pub(crate) struct Options {
     pub(crate) subjects: Vec<String>,
     pub(crate) workloads: Vec<String>,
     pub(crate) only_rates: bool,
-    /// Where the page goes; `None` for a table on standard output.
+    /// Where the page goes, if anywhere.
     pub(crate) out: Option<PathBuf>,
     pub(crate) save: PathBuf,
 }

@@ -100,7 +100,9 @@ pub(crate) struct BuildCost {
     pub(crate) version: String,
     /// Checking 50 methods × 3 arguments, of each round: processor seconds.
     pub(crate) check_seconds: Vec<f64>,
-    /// Crates in the build.
+    /// The same for an empty package with the same dependencies: as much is cargo and the compiler's start.
+    pub(crate) empty_check_seconds: Vec<f64>,
+    /// Packages that the ping server is built from.
     pub(crate) crates: usize,
     /// The stripped ping server.
     pub(crate) server_bytes: u64,

@@ -94,11 +94,19 @@ pub(super) fn build(results: &Results) -> String {
     if results.build.is_empty() {
         return NOT_MEASURED.to_owned();
     }
-    let mut table = Table::of_figures(&["", "version", "check, CPU s", "crates", "server"]);
+    let mut table = Table::of_figures(&[
+        "",
+        "version",
+        "check, CPU s",
+        "of an empty package",
+        "crates",
+        "server",
+    ]);
     for of in &results.build {
-        let check = numbers::spread(Spread::of(&of.check_seconds), three_digits);
+        let [check, empty] = [&of.check_seconds, &of.empty_check_seconds]
+            .map(|seconds| numbers::spread(Spread::of(seconds), three_digits));
         let bytes = format!("{}B", scaled(of.server_bytes as f64));
-        table.row([&of.subject, &of.version, &check, &of.crates.to_string(), &bytes]);
+        table.row([&of.subject, &of.version, &check, &empty, &of.crates.to_string(), &bytes]);
     }
     table.to_string()
 }
@@ -124,7 +132,9 @@ mod tests {
         assert!(counts.contains("| rpc | 3.20 k | 2.10 k | 2 | 1.5 |"), "{counts}");
         let build = build(&results);
         assert!(
-            build.contains("| tarpc | 0.37.0 | 2.50 [2.40 … 2.60] | 61 | 3.21 MB |"),
+            build.contains(
+                "| tarpc | 0.37.0 | 2.50 [2.40 … 2.60] | 0.100 [0.100 … 0.100] | 61 | 3.21 MB |"
+            ),
             "{build}"
         );
     }
