@@ -146,6 +146,29 @@ fn infallible<T, E>(result: Result<T, E>) {
     debug_assert!(result.is_ok(), "a Vec<u8> takes every byte");
 }
 
+/// How many bytes follow the first one of a value, where that alone tells, and the value is no container: what most values are.
+const SHORT: [u8; 256] = {
+    let mut sizes = [NOT_SHORT; 256];
+    let mut first = 0;
+    while first < 256 {
+        sizes[first] = match first {
+            0x00..=0x7f | 0xe0..=0xff | 0xc0 | 0xc2 | 0xc3 => 0,
+            // The length is in the lower five bits.
+            0xa0..=0xbf => first.to_le_bytes()[0] & 0x1f,
+            0xcc | 0xd0 => 1,
+            0xcd | 0xd1 => 2,
+            0xca | 0xce | 0xd2 => 4,
+            0xcb | 0xcf | 0xd3 => 8,
+            _ => NOT_SHORT,
+        };
+        first += 1;
+    }
+    sizes
+};
+
+/// Marks what has a longer head, or values in it.
+const NOT_SHORT: u8 = u8::MAX;
+
 /// Walks over MessagePack values in a slice.
 #[derive(Clone, Debug)]
 pub struct Reader<'a> {
@@ -339,26 +362,34 @@ impl<'a> Reader<'a> {
     }
 
     fn skip_nested(&mut self, count: u64) -> Result<(), Malformed> {
-        // What is left to read at each level that encloses the current one.
+        // What is left to read at each level that encloses the current one, and in that.
         let mut levels = [0u64; MAX_NESTING as usize];
         let mut depth = 0;
-        levels[0] = count;
+        let mut left = count;
         loop {
-            levels[depth] -= 1;
-            // An empty one is a level too, of which there is no more.
-            if depth + 1 >= usize::from(self.max_nesting) && self.at_container() {
-                return Err(Malformed::Nesting { most: self.max_nesting });
+            let (first, rest) = self.first()?;
+            let size = SHORT[usize::from(first)];
+            left -= 1;
+            if size == NOT_SHORT {
+                // An empty one is a level too, of which there is no more.
+                if depth + 1 >= usize::from(self.max_nesting) && self.at_container() {
+                    return Err(Malformed::Nesting { most: self.max_nesting });
+                }
+                let count = self.head()?;
+                if count > 0 {
+                    levels[depth] = left;
+                    depth += 1;
+                    left = count;
+                }
+            } else {
+                self.take(u64::from(size), rest)?;
             }
-            let count = self.head()?;
-            if count > 0 {
-                depth += 1;
-                levels[depth] = count;
-            }
-            while levels[depth] == 0 {
+            while left == 0 {
                 if depth == 0 {
                     return Ok(());
                 }
                 depth -= 1;
+                left = levels[depth];
             }
         }
     }
