@@ -116,7 +116,8 @@ async fn serve_peer(
         driver.turn(cx)
     })
     .await;
-    driver.close(end).await
+    // Boxed: a task is as large as all that it may ever wait for, and this is waited for once.
+    Box::pin(driver.close(end)).await
 }
 
 struct Driver<'a, T> {

@@ -32,7 +32,16 @@ pub(super) const NOTES: &[Note] = &[
          processor time is that of the interpreter.",
     ),
     (
+        &["tarpc"],
+        "tarpc has bincode over its own TCP transport with `TCP_NODELAY`, blobs as `Bytes`, and a task for each connection and each handler.",
+    ),
+    (
+        &["jsonrpsee"],
+        "jsonrpsee speaks over a WebSocket. Its blobs are `Vec<u8>`, and arrays of numbers in JSON.",
+    ),
+    (
         &["tonic"],
-        "tonic has `TCP_NODELAY`, and windows of 256 KiB a stream and 16 MiB a connection: this project's, and above its own.",
+        "tonic has `TCP_NODELAY`, and windows of 2 MiB a stream and 16 MiB a connection, above its own. Its services are written by hand, with \
+         prost messages, as its generator would write them.",
     ),
 ];
