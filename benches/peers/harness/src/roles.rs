@@ -8,12 +8,7 @@
 //!
 //! `WORKERS` are those of its runtime; with 0 the thread that blocks on it does the work.
 
-use std::{
-    io,
-    net::TcpListener,
-    os::fd::AsFd,
-    time::Duration,
-};
+use std::{io, net::TcpListener, os::fd::AsFd, time::Duration};
 
 use tokio::runtime::{Builder, Runtime};
 
@@ -46,7 +41,9 @@ pub fn play(subjects: &[Subject], arguments: &[&str]) -> Result<bool, Failure> {
             let held = runtime.block_on(async { tokio::spawn(opening).await })??;
             println!("idle");
             // What answers keepalive goes on meanwhile.
-            runtime.block_on(tokio::task::spawn_blocking(|| io::read_to_string(io::stdin())))??;
+            let waiting =
+                async { tokio::task::spawn_blocking(|| io::read_to_string(io::stdin())).await };
+            runtime.block_on(waiting)??;
             drop(held);
         }
         _ => return Ok(false),
