@@ -7,10 +7,7 @@ use crate::{Failure, Until};
 /// One connection; its clones share it. Each call checks that the answer is its argument.
 pub trait Client: Clone + Send + Sync + 'static {
     /// Connects to the server at this host and port, where up to `window` calls will be in flight.
-    fn connect(
-        address: &str,
-        window: usize,
-    ) -> impl Future<Output = Result<Self, Failure>> + Send;
+    fn connect(address: &str, window: usize) -> impl Future<Output = Result<Self, Failure>> + Send;
 
     /// Sends [`PING`](crate::PING) there and back.
     fn ping(&self) -> impl Future<Output = Result<(), Failure>> + Send;

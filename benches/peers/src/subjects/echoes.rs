@@ -32,7 +32,9 @@ pub(super) const CODEC: Subject = Subject {
             Ok(load_codec(stream, size, window, is_over).await?)
         }))
     },
-    idle: |address, count| Box::pin(hold(address, count, (PING.len() as u32).to_be_bytes().to_vec())),
+    idle: |address, count| {
+        Box::pin(hold(address, count, (PING.len() as u32).to_be_bytes().to_vec()))
+    },
 };
 
 /// Tells of so many messages whether they are enough.

@@ -9,9 +9,8 @@ use serde::{Deserialize, Serialize};
 use super::{ITEM, ITEMS_PER_LOOK, queued};
 
 /// `Bytes` and named structs, handlers in their connection's task.
-pub(super) const RPC: Subject = Subject::of::<Plain>("rpc", &Kind::ALL, |listener| {
-    Box::pin(serve(listener, false))
-});
+pub(super) const RPC: Subject =
+    Subject::of::<Plain>("rpc", &Kind::ALL, |listener| Box::pin(serve(listener, false)));
 
 /// Structs without the names of their fields.
 pub(super) const COMPACT: Subject =
