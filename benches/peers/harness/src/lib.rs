@@ -9,6 +9,7 @@ mod client;
 mod cpu;
 mod data;
 mod load;
+mod local;
 pub mod roles;
 mod workload;
 
@@ -17,7 +18,8 @@ use std::{any::Any, error::Error, future::Future, net::TcpListener, pin::Pin};
 pub use client::{Client, Items};
 pub use cpu::cpu_seconds;
 pub use data::{BLOB, PING, Record, SLOW, records};
-pub use load::{Load, Outcome, Until, measured};
+pub use load::{Load, Outcome, SLOW_EVERY, Until, measured, measured_local, repeat};
+pub use local::{LocalDoing, LocalSubject, play_local};
 pub use roles::play;
 pub use workload::{Flavour, Kind, WORKLOADS, Workload};
 

@@ -1,6 +1,7 @@
 //! The client side of a measurement: so many connections, so many calls in flight on each, for so long.
 
 use std::{
+    fmt,
     future::Future,
     time::{Duration, Instant},
 };
@@ -10,7 +11,7 @@ use tokio::task::JoinSet;
 use crate::{Client, Failure, Held, Items, Kind, cpu_seconds};
 
 /// Every hundredth call of [`Kind::Mixed`] is slow.
-const SLOW_EVERY: u64 = 100;
+pub const SLOW_EVERY: u64 = 100;
 
 /// When a caller ends.
 #[derive(Clone, Copy, Debug)]
@@ -60,6 +61,13 @@ pub struct Outcome {
     pub cpu_seconds: f64,
 }
 
+/// As a process prints it.
+impl fmt::Display for Outcome {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(to, "{} {} {}", self.calls, self.seconds, self.cpu_seconds)
+    }
+}
+
 impl Load {
     /// When each caller ends, from now on.
     pub fn until(&self) -> Until {
@@ -89,11 +97,23 @@ pub async fn measured<F>(callers: impl Iterator<Item = F>) -> Result<Outcome, Fa
 where
     F: Future<Output = Result<u64, Failure>> + Send + 'static,
 {
+    added_up(|running| callers.for_each(|caller| drop(running.spawn(caller)))).await
+}
+
+/// As [`measured`], for callers that stay on this thread: inside a `LocalSet`.
+pub async fn measured_local<F>(callers: impl Iterator<Item = F>) -> Result<Outcome, Failure>
+where
+    F: Future<Output = Result<u64, Failure>> + 'static,
+{
+    added_up(|running| callers.for_each(|caller| drop(running.spawn_local(caller)))).await
+}
+
+async fn added_up(
+    start_all: impl FnOnce(&mut JoinSet<Result<u64, Failure>>),
+) -> Result<Outcome, Failure> {
     let (start, cpu) = (Instant::now(), cpu_seconds("self")?);
     let mut running = JoinSet::new();
-    for caller in callers {
-        running.spawn(caller);
-    }
+    start_all(&mut running);
     let mut calls = 0;
     while let Some(count) = running.join_next().await {
         calls += count??;
@@ -114,7 +134,8 @@ async fn calls<C: Client>(client: C, kind: Kind, until: Until) -> Result<u64, Fa
     }
 }
 
-async fn repeat<F: Future<Output = Result<(), Failure>>>(
+/// Makes one call after the other until it is time; how many there were. The clock is looked at after `every` calls.
+pub async fn repeat<F: Future<Output = Result<(), Failure>>>(
     until: Until,
     every: u64,
     call: impl Fn() -> F,

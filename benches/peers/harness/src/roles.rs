@@ -2,7 +2,7 @@
 //!
 //! | arguments | what it does | what it prints |
 //! |---|---|---|
-//! | `serve NAME WORKERS` | serves on the listening socket that is its standard input, until it is killed | `serving` |
+//! | `serve NAME WORKERS` | serves on the listening socket that is its standard input, until it is killed | `serving`, or `serving ADDRESS` where it cannot take a socket and listens at a host and port of its own |
 //! | `load NAME WORKERS ADDRESS KIND CONNECTIONS WINDOW LENGTH` | makes calls, for `1000ms` or `5000calls` in all | calls, seconds, and seconds of processor time |
 //! | `idle NAME WORKERS ADDRESS COUNT` | opens so many connections, makes a ping on each, and holds them until its standard input ends | `idle` |
 //!
@@ -18,21 +18,13 @@ use crate::{Doing, Failure, Kind, Load, Subject, load::Length};
 pub fn play(subjects: &[Subject], arguments: &[&str]) -> Result<bool, Failure> {
     match *arguments {
         ["serve", name, workers] => {
-            let listener = TcpListener::from(io::stdin().as_fd().try_clone_to_owned()?);
-            listener.set_nonblocking(true)?;
+            let listener = inherited()?;
             println!("serving");
             on(workers, (named(subjects, name)?.serve)(listener))?;
         }
-        ["load", name, workers, address, kind, connections, window, length] => {
-            let load = Load {
-                address: address.to_owned(),
-                kind: Kind::named(kind)?,
-                connections: connections.parse()?,
-                window: window.parse()?,
-                length: parse_length(length)?,
-            };
-            let made = on(workers, (named(subjects, name)?.load)(load))?;
-            println!("{} {} {}", made.calls, made.seconds, made.cpu_seconds);
+        ["load", name, workers, ref load @ ..] => {
+            let load = parse_load(load)?;
+            println!("{}", on(workers, (named(subjects, name)?.load)(load))?);
         }
         ["idle", name, workers, address, count] => {
             let (address, count) = (address.to_owned(), count.parse()?);
@@ -66,6 +58,27 @@ fn runtime(workers: &str) -> Result<Runtime, Failure> {
     Ok(match workers.parse()? {
         0 => Builder::new_current_thread().enable_all().build()?,
         workers => Builder::new_multi_thread().worker_threads(workers).enable_all().build()?,
+    })
+}
+
+/// The listening socket that is this process's standard input.
+pub(crate) fn inherited() -> Result<TcpListener, Failure> {
+    let listener = TcpListener::from(io::stdin().as_fd().try_clone_to_owned()?);
+    listener.set_nonblocking(true)?;
+    Ok(listener)
+}
+
+/// The load of these arguments, from the address on.
+pub(crate) fn parse_load(arguments: &[&str]) -> Result<Load, Failure> {
+    let [address, kind, connections, window, length] = *arguments else {
+        return Err("a load is ADDRESS KIND CONNECTIONS WINDOW LENGTH".into());
+    };
+    Ok(Load {
+        address: address.to_owned(),
+        kind: Kind::named(kind)?,
+        connections: connections.parse()?,
+        window: window.parse()?,
+        length: parse_length(length)?,
     })
 }
 
