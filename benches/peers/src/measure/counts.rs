@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// Workloads and how many calls are counted of each; as many again come before.
-const WORKLOADS_COUNTED: [(&str, u64); 3] = [("ping-64", 6_400), ("blobs", 400), ("structs", 320)];
+const WORKLOADS_COUNTED: [(&str, u64); 3] = [("ping-64", 6_400), ("blobs", 80), ("structs", 64)];
 
 /// What was not measured is told in `skipped`.
 pub(crate) fn counts(

@@ -9,13 +9,11 @@ use crate::{
     results::Memory,
 };
 
-const COUNTS: [usize; 2] = [2_000, 20_000];
+/// How many connections, and in how many rounds, each with a new server: so many say enough in one.
+const COUNTS: [(usize, usize); 2] = [(2_000, 3), (20_000, 1)];
 
 /// The descriptors that a process needs beside its connections.
 const SPARE: usize = 64;
-
-/// Rounds, each with a new server.
-const ROUNDS: usize = 3;
 
 /// Memory counts as settled when it was the same so often, so far apart.
 const SAME: usize = 4;
@@ -28,7 +26,7 @@ pub(crate) fn memory(
 ) -> Result<Vec<Memory>, Failure> {
     let allowed = descriptors()?;
     let mut all = Vec::new();
-    for wanted in COUNTS {
+    for (wanted, rounds) in COUNTS {
         let connections = wanted.min(allowed - SPARE);
         if connections < wanted {
             skipped.push(format!(
@@ -36,9 +34,13 @@ pub(crate) fn memory(
             ));
         }
         for flavour in Flavour::ALL {
-            for program in programs.iter().filter(|program| program.flavours.contains(&flavour)) {
+            // Those without pings are clients of the same server.
+            let able = |program: &&Program| {
+                program.flavours.contains(&flavour) && program.kinds.contains(&Kind::Ping)
+            };
+            for program in programs.iter().filter(able) {
                 let mut bytes = Vec::new();
-                for _ in 0..ROUNDS {
+                for _ in 0..rounds {
                     match idle(program, flavour, connections) {
                         Ok(each) => bytes.push(each),
                         Err(error) => {
