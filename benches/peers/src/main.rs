@@ -3,6 +3,8 @@
 //! Servers and clients are processes of their own (this program, started again). The subjects take turns within each round, so that a
 //! slow phase of the machine hits them all.
 
+#[expect(dead_code, reason = "the comparison will ask for them")]
+mod all;
 #[path = "../../support/echo.rs"]
 mod echo;
 mod subjects;
