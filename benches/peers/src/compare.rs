@@ -1,11 +1,11 @@
 //! One run: every subject, every measurement, and what they found out together.
 
-use std::{fs, path::Path, process::Command};
+use std::{fs, process::Command};
 
 use peers_harness::Failure;
 
 use crate::{
-    build_cost, measure,
+    all, build_cost, measure,
     options::Options,
     program::Program,
     results::{Machine, Results, Version},
@@ -14,7 +14,7 @@ use crate::{
 
 pub(crate) fn run(options: &Options) -> Result<Results, Failure> {
     let mut skipped = Vec::new();
-    let programs = programs(options)?;
+    let programs = programs(options, &mut skipped)?;
     if programs.is_empty() {
         return Err("no subject is left to measure".into());
     }
@@ -47,25 +47,26 @@ pub(crate) fn run(options: &Options) -> Result<Results, Failure> {
     })
 }
 
-fn programs(options: &Options) -> Result<Vec<Program>, Failure> {
+fn programs(options: &Options, skipped: &mut Vec<String>) -> Result<Vec<Program>, Failure> {
     let mut programs = Vec::new();
-    for subject in SUBJECTS.iter().filter(|subject| options.has_subject(subject.name)) {
+    for subject in SUBJECTS {
         programs.push(Program::of(subject, version(subject.name)?)?);
     }
+    if options.all {
+        programs.extend(all::programs(skipped)?);
+    }
+    programs.retain(|program| options.has_subject(&program.name));
     Ok(programs)
 }
 
-/// The package that a subject is, and its version in the lock file.
+/// The package that a subject is, and its version.
 fn version(subject: &str) -> Result<String, Failure> {
     let package = match subject {
         "raw" => "tokio",
         "codec" => "tokio-util",
         _ => subject.split('-').next().unwrap_or(subject),
     };
-    let lock = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.lock"))?;
-    let name = format!("name = \"{package}\"\nversion = \"");
-    let version = lock.split(&*name).nth(1).and_then(|rest| rest.split('"').next());
-    Ok(format!("{package} {}", version.ok_or("it is not in the lock file")?))
+    Ok(format!("{package} {}", all::locked(package)?))
 }
 
 fn machine(load: [String; 2]) -> Result<Machine, Failure> {

@@ -2,6 +2,7 @@
 //!
 //! Servers and clients are processes of their own (this program, started again, and others that play the same roles).
 
+mod all;
 mod build_cost;
 mod compare;
 #[path = "../../support/echo.rs"]

@@ -53,6 +53,11 @@ impl Program {
         })
     }
 
+    /// Whether an interpreter runs it.
+    pub(crate) fn is_script(&self) -> bool {
+        self.command.len() > 1
+    }
+
     /// A command of it, behind `wrapper`, such as a tool that counts.
     pub(crate) fn command(&self, wrapper: &[OsString], role: &str, flavour: Flavour) -> Command {
         let mut words = wrapper.iter().chain(&self.command);

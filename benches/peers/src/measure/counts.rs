@@ -22,16 +22,14 @@ pub(crate) fn counts(
         skipped.push("instructions and allocations: valgrind is not installed".to_owned());
         return Ok(Vec::new());
     }
-    let own = env::current_exe()?;
     let mut all = Vec::new();
     for (name, calls) in WORKLOADS_COUNTED {
         let workload = WORKLOADS.iter().find(|workload| workload.name == name);
         let workload = workload.ok_or("there is such a workload")?;
-        for program in programs.iter().filter(|program| program.kinds.contains(&workload.kind)) {
-            // An interpreter's instructions say little, and its threads confuse the tool.
-            if program.command[0] != own && program.command.len() > 1 {
-                continue;
-            }
+        // An interpreter's instructions say little, and its threads confuse the tool.
+        let able =
+            |program: &&Program| program.kinds.contains(&workload.kind) && !program.is_script();
+        for program in programs.iter().filter(able) {
             let [client, server] = counted(program, workload, calls)?;
             let counts =
                 Counts { workload: name.to_owned(), subject: program.name.clone(), client, server };

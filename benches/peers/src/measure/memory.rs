@@ -34,9 +34,11 @@ pub(crate) fn memory(
             ));
         }
         for flavour in Flavour::ALL {
-            // Those without pings are clients of the same server.
+            // Those without pings are clients of the same server; a script would have a thread for each connection.
             let able = |program: &&Program| {
-                program.flavours.contains(&flavour) && program.kinds.contains(&Kind::Ping)
+                program.flavours.contains(&flavour)
+                    && program.kinds.contains(&Kind::Ping)
+                    && !program.is_script()
             };
             for program in programs.iter().filter(able) {
                 let mut bytes = Vec::new();

@@ -27,9 +27,9 @@ pub(super) const NOTES: &[Note] = &[
         "capnp's clients and servers stay on one thread: it is measured on current-thread runtimes, and stands in the tables of both.",
     ),
     (
-        &["python", "zerorpc"],
-        "What is in Python has no Tokio runtime, and stands in the tables of both: client and server are Python programs, and their \
-         processor time is that of the interpreter.",
+        &["xmlrpc", "connection", "zerorpc"],
+        "`xmlrpc`, `connection` (multiprocessing.connection, with a key) and `zerorpc` are in Python, client and server, and have no Tokio \
+         runtime: they stand in the tables of both, and their processor time is that of the interpreter.",
     ),
     (
         &["tarpc"],
