@@ -23,10 +23,13 @@ pub(crate) fn run(options: &Options) -> Result<Results, Failure> {
     let (mut memory, mut wire, mut counts) = (Vec::new(), Vec::new(), Vec::new());
     let mut build = Vec::new();
     if !options.only_rates {
-        memory = measure::memory(&programs, &mut skipped)?;
-        wire = measure::wire(&programs)?;
-        counts = measure::counts(&programs, &mut skipped)?;
-        build = build_cost::measure(options.rounds)?;
+        let measured = measure::memory(&programs, &mut skipped);
+        memory = or_skipped("idle connections", measured, &mut skipped);
+        wire = or_skipped("bytes on the wire", measure::wire(&programs), &mut skipped);
+        let counted = measure::counts(&programs, &mut skipped);
+        counts = or_skipped("instructions and allocations", counted, &mut skipped);
+        let built = build_cost::measure(options.rounds);
+        build = or_skipped("build cost", built, &mut skipped);
     }
     let subjects = programs
         .iter()
@@ -44,6 +47,18 @@ pub(crate) fn run(options: &Options) -> Result<Results, Failure> {
         counts,
         build,
         skipped,
+    })
+}
+
+/// What was measured, or nothing, and the reason goes to `skipped`: the rates took long, and are not lost for it.
+fn or_skipped<T>(
+    what: &str,
+    measured: Result<Vec<T>, Failure>,
+    skipped: &mut Vec<String>,
+) -> Vec<T> {
+    measured.unwrap_or_else(|error| {
+        skipped.push(format!("{what}: {error}"));
+        Vec::new()
     })
 }
 
