@@ -24,7 +24,8 @@ pub(super) const NOTES: &[Note] = &[
     ),
     (
         &["capnp"],
-        "capnp's clients and servers stay on one thread: it is measured on current-thread runtimes, and stands in the tables of both.",
+        "capnp's clients and servers stay on one thread: it is measured on current-thread runtimes, and stands in the tables of both. It decodes \
+         nothing: its structs are written from ours, copied by the server as they lie, and the client looks how many there are.",
     ),
     (
         &["xmlrpc", "connection", "zerorpc"],
