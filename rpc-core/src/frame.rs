@@ -9,7 +9,10 @@ use tokio_util::codec::{Decoder, Encoder};
 
 use crate::{
     buffer::{give_read_buffer, take_read_buffer},
-    limits::{ASSUMED_MESSAGE_SIZE, IO_BUFFER, MAX_FRAME_SIZE, READ_AHEAD, SMALL_PAYLOAD},
+    limits::{
+        ASSUMED_MESSAGE_SIZE, IO_BUFFER, MAX_FRAME_SIZE, MAX_POOLED_READ_BUFFER, READ_AHEAD,
+        SMALL_PAYLOAD,
+    },
     payload::Body,
     violation::Violation,
 };
@@ -130,7 +133,14 @@ impl FrameCodec {
         if input.capacity() > 0 && input.try_reclaim(more) {
             return;
         }
-        let mut next = take_read_buffer(input.len() + more);
+        let size = input.len() + more;
+        if size > MAX_POOLED_READ_BUFFER {
+            // Too large to be kept: it grows where it is, if it can.
+            input.reserve(more);
+            self.read_size = size;
+            return;
+        }
+        let mut next = take_read_buffer(size);
         let size = std::mem::replace(&mut self.read_size, next.capacity());
         next.extend_from_slice(input);
         give_read_buffer(std::mem::replace(input, next), size);
