@@ -293,7 +293,7 @@ pub(crate) fn give_read_buffer(mut buffer: BytesMut, size: usize) {
         return give_large(buffer, size);
     }
     // Reading moved its start; what a frame was sliced out of is shared with it and cannot be had back.
-    if buffer.try_reclaim(IO_BUFFER) {
+    if buffer.try_reclaim(IO_BUFFER) && buffer.capacity() <= MAX_POOLED_IO_BUFFER {
         pool(&READ_BUFFERS, buffer, POOLED_IO_BUFFERS);
     }
 }

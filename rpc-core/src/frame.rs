@@ -83,7 +83,8 @@ pub struct FrameCodec {
     state: State,
     /// Buffers of frames that were given back. There are never more than frames were held at once.
     spares: Vec<Vec<u8>>,
-    /// The size of the read buffer that was made last.
+    /// What room the read buffer had when it was taken or grew, for its own capacity shrinks with each frame that is split off; 0
+    /// where none was taken.
     read_size: usize,
 }
 
@@ -116,8 +117,14 @@ impl FrameCodec {
 
     /// Makes room for a read behind the bytes in `input`, which are to be decoded next.
     pub fn make_room(&mut self, input: &mut BytesMut) {
-        if input.capacity() - input.len() < LEAST_READ {
-            self.reserve(input, IO_BUFFER);
+        // A frame that fits needs no more room.
+        let least = match self.state {
+            State::Message(size) => size.saturating_sub(input.len()).clamp(1, LEAST_READ),
+            State::Prefix | State::Discard(_) => LEAST_READ,
+        };
+        if input.capacity() - input.len() < least {
+            let more = IO_BUFFER.saturating_sub(input.len()).max(LEAST_READ);
+            self.reserve(input, more);
         }
     }
 
@@ -130,7 +137,7 @@ impl FrameCodec {
 
     /// Makes room for so many bytes more in `input`: a buffer out of the pool takes its place where frames share it.
     fn reserve(&mut self, input: &mut BytesMut, more: usize) {
-        if input.capacity() > 0 && input.try_reclaim(more) {
+        if input.try_reclaim(more) {
             return;
         }
         let size = input.len() + more;

@@ -101,15 +101,15 @@ impl Message {
     /// Reads the message in a frame.
     #[inline]
     pub(crate) fn parse(frame: &[u8]) -> Result<Self, Violation> {
-        match Self::parse_shortest(frame) {
+        match Self::parse_usual(frame) {
             Some(message) => Ok(message),
             None => Self::parse_any(frame),
         }
     }
 
-    /// What nearly every call and answer is, with everything in its shortest form; `None` for all else, right or wrong.
+    /// What nearly every call and answer is, in the forms that this library writes; `None` for all else, right or wrong.
     #[inline]
-    fn parse_shortest(frame: &[u8]) -> Option<Self> {
+    fn parse_usual(frame: &[u8]) -> Option<Self> {
         // An array of four elements announces no less than four bytes.
         let [0x94, kind, rest @ ..] = frame else {
             return None;
@@ -121,6 +121,7 @@ impl Message {
             [0xce, a, b, c, d, rest @ ..] => (u32::from_be_bytes([*a, *b, *c, *d]), rest),
             [id @ 0..=0x7f, rest @ ..] => (u32::from(*id), rest),
             [0xcd, a, b, rest @ ..] => (u32::from(u16::from_be_bytes([*a, *b])), rest),
+            [0xcc, id, rest @ ..] => (u32::from(*id), rest),
             _ => return None,
         };
         let start = u32::try_from(frame.len() - rest.len()).ok()? + 1;

@@ -78,13 +78,13 @@ pub(crate) fn type_name(first: u8) -> &'static str {
 /// Appends an unsigned integer in its shortest form.
 #[inline]
 pub fn write_uint(out: &mut Vec<u8>, value: u64) {
-    let bytes @ [.., third, second, first, last] = value.to_be_bytes();
+    let bytes @ [.., b3, b2, b1, b0] = value.to_be_bytes();
     // The most frequent ones: types, codes, ids.
     match value {
-        0..=0x7f => out.push(last),
-        0x1_0000..=0xffff_ffff => out.extend_from_slice(&[0xce, third, second, first, last]),
-        0x100..=0xffff => out.extend_from_slice(&[0xcd, first, last]),
-        0x80..=0xff => out.extend_from_slice(&[0xcc, last]),
+        0..=0x7f => out.push(b0),
+        0x1_0000..=0xffff_ffff => out.extend_from_slice(&[0xce, b3, b2, b1, b0]),
+        0x100..=0xffff => out.extend_from_slice(&[0xcd, b1, b0]),
+        0x80..=0xff => out.extend_from_slice(&[0xcc, b0]),
         0x1_0000_0000.. => {
             out.push(0xcf);
             out.extend_from_slice(&bytes);

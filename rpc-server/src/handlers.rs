@@ -253,7 +253,7 @@ impl<'a> Handlers<'a> {
     pub(crate) fn hold_up(&self, method: u32, spent: Duration) {
         let route = self.router.route(method);
         if route.run == Run::Inline && route.is_news() {
-            trace::slow_poll(&route.name(), spent);
+            trace::slow_poll(&route.name, spent);
         }
     }
 
@@ -313,8 +313,9 @@ impl<'a> Handlers<'a> {
         }
     }
 
-    /// The connection is gone: each pending handler is dropped, and one that panics there does not keep the others.
-    pub(crate) fn end(&mut self) {
+    /// The connection is gone: each pending handler is dropped, and one that panics there does not keep the others. No slot is there
+    /// any more.
+    pub(crate) fn drop_all(&mut self) {
         for Slot { method, place, occupant, inbox, .. } in &self.slots {
             if let Occupant::Call(..) = occupant {
                 clear(session(&mut self.methods, *method), *place);
@@ -373,7 +374,7 @@ impl<'a> Handlers<'a> {
 
 impl Drop for Handlers<'_> {
     fn drop(&mut self) {
-        self.end();
+        self.drop_all();
     }
 }
 

@@ -11,8 +11,8 @@ use rustc_hash::FxHashMap;
 /// One method of one service, by its number in the server.
 pub(crate) struct Route {
     pub(crate) dispatcher: Arc<dyn Dispatcher>,
-    /// The method's full name, as it comes over the wire.
-    full_name: Vec<u8>,
+    /// The method's full name, such as `Calc.add`.
+    pub(crate) name: String,
     /// The method's index in its service.
     pub(crate) method: u32,
     pub(crate) run: Run,
@@ -25,12 +25,6 @@ pub(crate) struct Route {
 }
 
 impl Route {
-    /// The method's full name.
-    pub(crate) fn name(&self) -> String {
-        let service = self.dispatcher.description();
-        format!("{}.{}", service.name, service.methods[self.method as usize].name)
-    }
-
     /// Whether items pass, in either direction.
     pub(crate) fn is_streaming(&self) -> bool {
         self.streams || self.takes
@@ -73,13 +67,12 @@ impl Router {
             for (index, method) in (0..).zip(service.methods) {
                 let name = format!("{}.{}", service.name, method.name);
                 let number = u32::try_from(router.routes.len()).unwrap_or(u32::MAX);
-                let full_name = name.clone().into_bytes();
-                if router.names.insert(full_name.clone(), number).is_some() {
+                if router.names.insert(name.clone().into_bytes(), number).is_some() {
                     return Err(Error::already_exists(format!("two methods are named \"{name}\"")));
                 }
                 router.routes.push(Route {
                     dispatcher: Arc::clone(&dispatcher),
-                    full_name,
+                    name,
                     method: index,
                     run: if spawns && method.run == Run::Inline { Run::Spawn } else { method.run },
                     streams: method.streams.is_some(),
@@ -94,7 +87,7 @@ impl Router {
     /// The number of the method with this full name, which is often the `last` one that was called: comparing is cheaper than hashing.
     pub(crate) fn find(&self, name: &[u8], last: u32) -> Option<u32> {
         match self.routes.get(last as usize) {
-            Some(route) if route.full_name == name => Some(last),
+            Some(route) if route.name.as_bytes() == name => Some(last),
             _ => self.names.get(name).copied(),
         }
     }

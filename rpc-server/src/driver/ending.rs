@@ -98,7 +98,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<'_, T> {
     /// read if bytes that arrived were thrown away with the socket.
     pub(super) async fn close(&mut self, end: End) -> End {
         // Handlers that are left are dropped before anything is waited for.
-        self.handlers.end();
+        self.handlers.drop_all();
         match &end {
             End::Violation(violation) => self.machine.violated(violation),
             End::Drained | End::Refused => {}

@@ -166,9 +166,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<'_, T> {
                 Ok(input) => input,
                 Err(end) => return Poll::Ready(end),
             };
-            if let Input::Empty = input
-                && slice.has_counted()
-            {
+            // Unless it goes on at once, the turn may end here: what was counted is timed.
+            if !matches!(input, Input::Read) && slice.has_counted() {
                 self.look(&mut slice);
             }
             if self.shared.is_draining() {
@@ -210,6 +209,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<'_, T> {
                 }
                 Input::HighWater => break,
             }
+        }
+        if slice.has_counted() {
+            self.look(&mut slice);
         }
         self.pace = slice.pace();
         self.poll_timer(cx, slice.now(), has_read_all)
