@@ -110,7 +110,8 @@
 //!
 //! A message above 128 KiB travels in parts, between which small ones find their place: an answer of 256 MiB does not hold up a ping beside it. It
 //! still has to be encoded in one go: 16 MiB of structs take about 17 ms, which the other calls of that connection wait, unless the method is marked
-//! `#[rpc(spawn)]`. A stream of small pieces is better. `Bytes` of 16 KiB or more are not copied on the way out, nor on the way in.
+//! `#[rpc(spawn)]`. A stream of small pieces is better. `Bytes` of 16 KiB or more are not copied on the way out; on the way in they are
+//! slices of what was read, up to the 128 KiB above which a message travels in parts and is put together. `docs/PERFORMANCE.md` in the repository says what decides the speed of a service.
 //!
 //! # Where handlers run
 //!

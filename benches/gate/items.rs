@@ -26,9 +26,15 @@ use rpc_core::{
 };
 use tokio_util::codec::Decoder;
 
-use crate::{Failure, Pair, allocations, carry};
+use crate::{
+    allocations,
+    pair::{Failure, Pair, carry},
+};
 
 pub(crate) const NAME: &str = "item";
+
+/// The cost is the difference between so many items and twice as many.
+pub(crate) const COUNT: u64 = 10_000;
 
 /// The method's index in its service.
 const METHOD: u32 = 5;

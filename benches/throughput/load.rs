@@ -12,18 +12,18 @@ use tokio::{net::TcpStream, task::JoinSet};
 use crate::{Subject, echo, stub::BenchClient};
 
 /// The payload of a ping in bytes.
-pub(crate) const PING_SIZE: usize = 16;
+const PING_SIZE: usize = 16;
 
 /// When a measurement ends.
 #[derive(Clone, Copy)]
-pub(crate) struct Clock(Instant);
+struct Clock(Instant);
 
 impl Clock {
-    pub(crate) fn starting(duration: Duration) -> Self {
+    fn starting(duration: Duration) -> Self {
         Self(Instant::now() + duration)
     }
 
-    pub(crate) fn is_over(self) -> bool {
+    fn is_over(self) -> bool {
         Instant::now() >= self.0
     }
 }
@@ -70,9 +70,13 @@ pub(crate) async fn run(
     }
     for stream in streams {
         if subject == Subject::Raw {
-            callers.spawn(async move { Ok(echo::load_raw(stream, window, clock).await?) });
+            callers.spawn(async move {
+                Ok(echo::load_raw(stream, PING_SIZE, window, |_| clock.is_over()).await?)
+            });
         } else {
-            callers.spawn(async move { Ok(echo::load_codec(stream, window, clock).await?) });
+            callers.spawn(async move {
+                Ok(echo::load_codec(stream, PING_SIZE, window, |_| clock.is_over()).await?)
+            });
         }
     }
     let mut count = 0;

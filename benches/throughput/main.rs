@@ -18,6 +18,7 @@ use load::Callers;
 use tokio::{net::TcpListener, runtime::Runtime};
 
 mod allocations;
+#[path = "../support/echo.rs"]
 mod echo;
 mod load;
 mod service;

@@ -17,6 +17,9 @@ use crate::{
     transport::Transport,
 };
 
+/// Arguments have so many bytes at most, usually.
+const USUAL_ARGUMENTS: usize = 256;
+
 /// A handle to a server. Cheap to clone; all clones, and the stubs made from them, share one connection.
 ///
 /// Calls share the connection without waiting for each other. When the last handle and the last call are gone, the connection
@@ -149,7 +152,10 @@ impl Channel {
     /// Begins a call; what the generated stub uses.
     #[doc(hidden)]
     pub fn prepare(&self, name: &'static str, method: &'static Method) -> Prepared {
-        let mut arguments = Encoder::with_buffer(take_buffer(), self.0.structs);
+        let mut buffer = take_buffer();
+        // A new one would grow to the usual size in steps.
+        buffer.reserve(USUAL_ARGUMENTS);
+        let mut arguments = Encoder::with_buffer(buffer, self.0.structs);
         let count = u32::try_from(method.arguments.len()).unwrap_or(u32::MAX);
         msgpack::write_array_len(arguments.buffer(), count);
         let metadata = self.0.metadata.clone();

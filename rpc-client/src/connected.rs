@@ -16,10 +16,9 @@ use std::{
 use bytes::{Buf, Bytes, BytesMut};
 use rpc_core::{
     Error, Violation,
-    buffer::{WriteBuffer, give_read_buffer, take_read_buffer},
+    buffer::WriteBuffer,
     connection::client::{Event, LinkId, Outgoing, Outlook},
     frame::{Frame, FrameCodec, FrameError, take_preface},
-    limits::IO_BUFFER,
 };
 use tokio::time::Instant;
 use tokio_util::codec::Decoder;
@@ -28,9 +27,6 @@ use crate::{
     shared::{Link, Shared, State, Waiter},
     transport::Transport,
 };
-
-/// Less room than this in the read buffer is not worth a read.
-const LEAST_READ: usize = 1024;
 
 /// So many batches of answers, and it is tried again whether their callers come back in one task.
 const DEFERRALS: u32 = 32;
@@ -189,16 +185,10 @@ impl Connected {
         shared: &Shared,
         aside: &mut Aside,
     ) -> Result<Read, Ended> {
-        if self.input.capacity() == 0 {
-            self.input = take_read_buffer();
-        } else if self.input.capacity() - self.input.len() < LEAST_READ {
-            self.input.reserve(IO_BUFFER);
-        }
+        self.codec.make_room(&mut self.input);
         match self.transport.poll_read(cx, &mut self.input) {
             Poll::Pending => {
-                if self.input.is_empty() {
-                    give_read_buffer(mem::take(&mut self.input));
-                }
+                self.codec.release(&mut self.input);
                 return Ok(Read::Empty);
             }
             Poll::Ready(Ok(0)) => return Err(self.closed().into()),

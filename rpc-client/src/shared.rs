@@ -261,6 +261,20 @@ impl Shared {
         }
     }
 
+    /// The outcome of a call that was submitted, if it is there and nothing else is; [`poll`](Self::poll) it otherwise.
+    pub(crate) fn take_outcome(&self, call: CallRef) -> Option<Result<Payload, Error>> {
+        let mut guard = self.lock();
+        let waiter = guard.machine.waiter(call);
+        if waiter.has_news || waiter.stream.is_some() {
+            return None;
+        }
+        let outcome = waiter.outcome.take()?;
+        let remains = guard.machine.release(call);
+        drop(guard);
+        drop(remains);
+        Some(outcome)
+    }
+
     /// What there is of what a call that was submitted waits for; where there is nothing yet, it wakes `waker`.
     pub(crate) fn poll(
         &self,

@@ -135,7 +135,8 @@ impl Transport {
                         cx,
                         output,
                         |cx| socket.poll_write_ready(cx),
-                        |slices| { socket.try_write_vectored(slices) }
+                        |bytes| socket.try_write(bytes),
+                        |slices| socket.try_write_vectored(slices),
                     ))?
                 }
                 Self::Unix(_, write) => {
@@ -144,7 +145,8 @@ impl Transport {
                         cx,
                         output,
                         |cx| socket.poll_write_ready(cx),
-                        |slices| { socket.try_write_vectored(slices) }
+                        |bytes| socket.try_write(bytes),
+                        |slices| socket.try_write_vectored(slices),
                     ))?
                 }
                 Self::Stream(stream) => ready!(poll_write_buf(Pin::new(stream), cx, output))?,
@@ -197,18 +199,25 @@ async fn discard(mut stream: impl AsyncRead + Unpin) {
 /// As many pieces as one vectored write takes.
 const PIECES: usize = 32;
 
-/// One vectored write to a socket that is shared, and so cannot be borrowed mutably.
+/// One write to a socket that is shared, and so cannot be borrowed mutably: vectored, unless all lies in one piece, for the kernel takes
+/// longer over that.
 fn poll_socket(
     cx: &mut Context<'_>,
     output: &mut WriteBuffer,
     mut poll_ready: impl FnMut(&mut Context<'_>) -> Poll<io::Result<()>>,
-    write: impl Fn(&[io::IoSlice<'_>]) -> io::Result<usize>,
+    write: impl Fn(&[u8]) -> io::Result<usize>,
+    write_vectored: impl Fn(&[io::IoSlice<'_>]) -> io::Result<usize>,
 ) -> Poll<io::Result<usize>> {
     loop {
         ready!(poll_ready(cx))?;
-        let mut slices = [io::IoSlice::new(&[]); PIECES];
-        let count = output.chunks_vectored(&mut slices);
-        match write(&slices[..count]) {
+        let written = if output.has_segments() {
+            let mut slices = [io::IoSlice::new(&[]); PIECES];
+            let count = output.chunks_vectored(&mut slices);
+            write_vectored(&slices[..count])
+        } else {
+            write(output.chunk())
+        };
+        match written {
             Ok(sent) => {
                 output.advance(sent);
                 return Poll::Ready(Ok(sent));

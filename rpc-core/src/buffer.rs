@@ -10,8 +10,8 @@ use bytes::{Buf, Bytes, BytesMut};
 
 use crate::{
     limits::{
-        IO_BUFFER, LARGE_SEGMENT, MAX_POOLED_IO_BUFFER, POOLED_BUFFERS, POOLED_IO_BUFFERS,
-        SMALL_PAYLOAD,
+        IO_BUFFER, LARGE_SEGMENT, MAX_POOLED_IO_BUFFER, MAX_POOLED_READ_BUFFER, POOLED_BUFFERS,
+        POOLED_IO_BUFFERS, POOLED_LARGE_READ_BUFFERS, SMALL_PAYLOAD,
     },
     value::{Encoder, Piece},
 };
@@ -233,6 +233,7 @@ thread_local! {
     static BUFFERS: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
     static WRITE_BUFFERS: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
     static READ_BUFFERS: RefCell<Vec<BytesMut>> = const { RefCell::new(Vec::new()) };
+    static LARGE_READ_BUFFERS: RefCell<VecDeque<BytesMut>> = const { RefCell::new(VecDeque::new()) };
 }
 
 /// A thread's buffers of one kind.
@@ -279,19 +280,51 @@ fn give_io_buffer(mut buffer: Vec<u8>) {
     pool(&WRITE_BUFFERS, buffer, POOLED_IO_BUFFERS);
 }
 
-/// A buffer to read into, out of this thread's pool.
-pub fn take_read_buffer() -> BytesMut {
-    pooled(&READ_BUFFERS).unwrap_or_else(|| BytesMut::with_capacity(IO_BUFFER))
+/// A buffer to read into with room for `size` bytes, out of this thread's pools.
+pub(crate) fn take_read_buffer(size: usize) -> BytesMut {
+    let found = if size <= IO_BUFFER { pooled(&READ_BUFFERS) } else { take_large(size) };
+    found.unwrap_or_else(|| BytesMut::with_capacity(size.next_multiple_of(IO_BUFFER)))
 }
 
-/// Gives an empty read buffer back.
-pub fn give_read_buffer(mut buffer: BytesMut) {
+/// Gives a read buffer that held so many bytes back.
+pub(crate) fn give_read_buffer(mut buffer: BytesMut, size: usize) {
     buffer.clear();
+    if size > IO_BUFFER {
+        return give_large(buffer, size);
+    }
     // Reading moved its start; what a frame was sliced out of is shared with it and cannot be had back.
-    if !buffer.try_reclaim(IO_BUFFER) || buffer.capacity() > MAX_POOLED_IO_BUFFER {
+    if buffer.try_reclaim(IO_BUFFER) && buffer.capacity() <= MAX_POOLED_IO_BUFFER {
+        pool(&READ_BUFFERS, buffer, POOLED_IO_BUFFERS);
+    }
+}
+
+/// A large buffer that nobody shares any more.
+///
+/// Allocating one for each large frame costs more than the frame itself, where the system's allocator returns large blocks to the kernel:
+/// each of its pages is then cleared anew.
+fn take_large(size: usize) -> Option<BytesMut> {
+    let find = |pool: &RefCell<VecDeque<BytesMut>>| {
+        let mut pool = pool.borrow_mut();
+        let index = pool.iter_mut().position(|buffer| buffer.try_reclaim(size))?;
+        pool.remove(index)
+    };
+    LARGE_READ_BUFFERS.try_with(find).ok().flatten()
+}
+
+/// Keeps a large buffer, which frames that were sliced out of it may still share; the oldest goes where there are too many.
+fn give_large(buffer: BytesMut, size: usize) {
+    if size > MAX_POOLED_READ_BUFFER {
         return;
     }
-    pool(&READ_BUFFERS, buffer, POOLED_IO_BUFFERS);
+    // Where the thread ends, the buffer is dropped.
+    let _ = LARGE_READ_BUFFERS.try_with(|pool| {
+        let mut pool = pool.borrow_mut();
+        let oldest = if pool.len() < POOLED_LARGE_READ_BUFFERS { None } else { pool.pop_front() };
+        pool.push_back(buffer);
+        drop(pool);
+        drop(oldest);
+    });
 }
+
 #[cfg(test)]
 mod tests;

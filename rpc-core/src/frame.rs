@@ -8,7 +8,11 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 use tokio_util::codec::{Decoder, Encoder};
 
 use crate::{
-    limits::{ASSUMED_MESSAGE_SIZE, MAX_FRAME_SIZE, READ_AHEAD, SMALL_PAYLOAD},
+    buffer::{give_read_buffer, take_read_buffer},
+    limits::{
+        ASSUMED_MESSAGE_SIZE, IO_BUFFER, MAX_FRAME_SIZE, MAX_POOLED_READ_BUFFER, READ_AHEAD,
+        SMALL_PAYLOAD,
+    },
     payload::Body,
     violation::Violation,
 };
@@ -79,6 +83,9 @@ pub struct FrameCodec {
     state: State,
     /// Buffers of frames that were given back. There are never more than frames were held at once.
     spares: Vec<Vec<u8>>,
+    /// What room the read buffer had when it was taken or grew, for its own capacity shrinks with each frame that is split off; 0
+    /// where none was taken.
+    read_size: usize,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -91,6 +98,9 @@ enum State {
     Discard(usize),
 }
 
+/// Less room than this in a read buffer is not worth a read.
+const LEAST_READ: usize = 1024;
+
 /// As many bytes as the head of an array, a type and an id can take in their widest forms.
 const OVERSIZED_HEAD: usize = 5 + 9 + 9;
 
@@ -101,7 +111,46 @@ impl FrameCodec {
             max_message_size: max_message_size.clamp(ASSUMED_MESSAGE_SIZE, MAX_FRAME_SIZE),
             state: State::Prefix,
             spares: Vec::new(),
+            read_size: 0,
         }
+    }
+
+    /// Makes room for a read behind the bytes in `input`, which are to be decoded next.
+    pub fn make_room(&mut self, input: &mut BytesMut) {
+        // A frame that fits needs no more room.
+        let least = match self.state {
+            State::Message(size) => size.saturating_sub(input.len()).clamp(1, LEAST_READ),
+            State::Prefix | State::Discard(_) => LEAST_READ,
+        };
+        if input.capacity() - input.len() < least {
+            let more = IO_BUFFER.saturating_sub(input.len()).max(LEAST_READ);
+            self.reserve(input, more);
+        }
+    }
+
+    /// Gives the memory of an empty read buffer back to its thread's pool.
+    pub fn release(&mut self, input: &mut BytesMut) {
+        if input.is_empty() {
+            give_read_buffer(std::mem::take(input), std::mem::take(&mut self.read_size));
+        }
+    }
+
+    /// Makes room for so many bytes more in `input`: a buffer out of the pool takes its place where frames share it.
+    fn reserve(&mut self, input: &mut BytesMut, more: usize) {
+        if input.try_reclaim(more) {
+            return;
+        }
+        let size = input.len() + more;
+        if size > MAX_POOLED_READ_BUFFER {
+            // Too large to be kept: it grows where it is, if it can.
+            input.reserve(more);
+            self.read_size = size;
+            return;
+        }
+        let mut next = take_read_buffer(size);
+        let size = std::mem::replace(&mut self.read_size, next.capacity());
+        next.extend_from_slice(input);
+        give_read_buffer(std::mem::replace(input, next), size);
     }
 
     /// Gives back the buffer of a frame that is no longer needed.
@@ -199,7 +248,7 @@ impl FrameCodec {
                     // At most doubles what arrived, so an announced length allocates nothing by itself. Where there is
                     // room, nothing is reserved: a buffer that grows doubles on its own account too.
                     if source.capacity() - source.len() < missing.min(READ_AHEAD) {
-                        source.reserve(missing.min(READ_AHEAD.max(source.len())));
+                        self.reserve(source, missing.min(READ_AHEAD.max(source.len())));
                     }
                     return Ok(None);
                 }

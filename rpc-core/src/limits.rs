@@ -141,10 +141,21 @@ pub const POOLED_IO_BUFFERS: usize = 32;
 /// The size that a connection's buffer starts with: 8 KiB.
 pub const IO_BUFFER: usize = 8 << 10;
 
-/// The largest buffer that is kept for reuse rather than freed: 64 KiB.
+/// The largest of them that is kept for reuse rather than freed: 64 KiB. Read buffers for large frames are
+/// [kept apart](POOLED_LARGE_READ_BUFFERS).
 pub const MAX_POOLED_IO_BUFFER: usize = 64 << 10;
 
-/// The most that is reserved for a frame of which nothing has arrived yet: 64 KiB.
+/// Read buffers above [`IO_BUFFER`] that one thread keeps for the next large frames: 16.
+///
+/// Enough for the frames that are under way on a few busy connections. They may still be shared with frames that the user holds. At most
+/// 4 MiB a thread, kept until the thread ends.
+pub const POOLED_LARGE_READ_BUFFERS: usize = 16;
+
+/// The largest of them: 256 KiB, so that a part of a large message ([`FRAGMENT`]) fits.
+pub const MAX_POOLED_READ_BUFFER: usize = 256 << 10;
+
+/// The most that is allocated for a frame of which nothing has arrived yet, rounded up to whole [`IO_BUFFER`]s: 64 KiB. A buffer that a
+/// thread has kept may be larger, up to [`MAX_POOLED_READ_BUFFER`].
 ///
 /// Beyond it a buffer grows with what has really arrived, at most doubling, so the length that a peer
 /// announced never decides what is allocated.

@@ -78,32 +78,57 @@ pub(crate) fn type_name(first: u8) -> &'static str {
 /// Appends an unsigned integer in its shortest form.
 #[inline]
 pub fn write_uint(out: &mut Vec<u8>, value: u64) {
+    let bytes @ [.., b3, b2, b1, b0] = value.to_be_bytes();
+    // The most frequent ones: types, codes, ids.
     match value {
-        // The most frequent one: types, codes, small ids.
-        0..=0x7f => out.push(value.to_le_bytes()[0]),
-        _ => infallible(rmp::encode::write_uint(out, value)),
+        0..=0x7f => out.push(b0),
+        0x1_0000..=0xffff_ffff => out.extend_from_slice(&[0xce, b3, b2, b1, b0]),
+        0x100..=0xffff => out.extend_from_slice(&[0xcd, b1, b0]),
+        0x80..=0xff => out.extend_from_slice(&[0xcc, b0]),
+        0x1_0000_0000.. => {
+            out.push(0xcf);
+            out.extend_from_slice(&bytes);
+        }
     }
 }
 
 /// Appends a string.
+#[inline]
 pub fn write_str(out: &mut Vec<u8>, value: &str) {
-    infallible(rmp::encode::write_str(out, value));
+    match u8::try_from(value.len()) {
+        Ok(len @ 0..=31) => {
+            out.push(0xa0 | len);
+            out.extend_from_slice(value.as_bytes());
+        }
+        _ => infallible(rmp::encode::write_str(out, value)),
+    }
 }
 
 /// Appends a byte string.
+#[inline]
 pub fn write_bin(out: &mut Vec<u8>, value: &[u8]) {
     write_bin_len(out, value.len());
     out.extend_from_slice(value);
 }
 
 /// Appends the head of a byte string of this length.
+#[inline]
 pub(crate) fn write_bin_len(out: &mut Vec<u8>, len: usize) {
-    infallible(rmp::encode::write_bin_len(out, u32::try_from(len).unwrap_or(u32::MAX)));
+    match u8::try_from(len) {
+        Ok(len) => out.extend_from_slice(&[0xc4, len]),
+        Err(_) => {
+            infallible(rmp::encode::write_bin_len(out, u32::try_from(len).unwrap_or(u32::MAX)));
+        }
+    }
 }
 
 /// Appends the head of an array.
+#[inline]
 pub fn write_array_len(out: &mut Vec<u8>, len: u32) {
-    infallible(rmp::encode::write_array_len(out, len));
+    match u8::try_from(len) {
+        Ok(len @ 0..=15) => out.push(0x90 | len),
+        _ => infallible(rmp::encode::write_array_len(out, len)),
+    }
 }
 
 /// Appends the head of a map.
@@ -112,6 +137,7 @@ pub fn write_map_len(out: &mut Vec<u8>, len: u32) {
 }
 
 /// Appends nil.
+#[inline]
 pub fn write_nil(out: &mut Vec<u8>) {
     out.push(Marker::Null.to_u8());
 }
@@ -119,6 +145,29 @@ pub fn write_nil(out: &mut Vec<u8>) {
 fn infallible<T, E>(result: Result<T, E>) {
     debug_assert!(result.is_ok(), "a Vec<u8> takes every byte");
 }
+
+/// How many bytes follow the first one of a value, where that alone tells, and the value is no container: what most values are.
+const SHORT: [u8; 256] = {
+    let mut sizes = [NOT_SHORT; 256];
+    let mut first = 0;
+    while first < 256 {
+        sizes[first] = match first {
+            0x00..=0x7f | 0xe0..=0xff | 0xc0 | 0xc2 | 0xc3 => 0,
+            // The length is in the lower five bits.
+            0xa0..=0xbf => first.to_le_bytes()[0] & 0x1f,
+            0xcc | 0xd0 => 1,
+            0xcd | 0xd1 => 2,
+            0xca | 0xce | 0xd2 => 4,
+            0xcb | 0xcf | 0xd3 => 8,
+            _ => NOT_SHORT,
+        };
+        first += 1;
+    }
+    sizes
+};
+
+/// Marks what has a longer head, or values in it.
+const NOT_SHORT: u8 = u8::MAX;
 
 /// Walks over MessagePack values in a slice.
 #[derive(Clone, Debug)]
@@ -313,26 +362,34 @@ impl<'a> Reader<'a> {
     }
 
     fn skip_nested(&mut self, count: u64) -> Result<(), Malformed> {
-        // What is left to read at each level that encloses the current one.
+        // What is left to read at each level that encloses the current one, and in that.
         let mut levels = [0u64; MAX_NESTING as usize];
         let mut depth = 0;
-        levels[0] = count;
+        let mut left = count;
         loop {
-            levels[depth] -= 1;
-            // An empty one is a level too, of which there is no more.
-            if depth + 1 >= usize::from(self.max_nesting) && self.at_container() {
-                return Err(Malformed::Nesting { most: self.max_nesting });
+            let (first, rest) = self.first()?;
+            let size = SHORT[usize::from(first)];
+            left -= 1;
+            if size == NOT_SHORT {
+                // An empty one is a level too, of which there is no more.
+                if depth + 1 >= usize::from(self.max_nesting) && self.at_container() {
+                    return Err(Malformed::Nesting { most: self.max_nesting });
+                }
+                let count = self.head()?;
+                if count > 0 {
+                    levels[depth] = left;
+                    depth += 1;
+                    left = count;
+                }
+            } else {
+                self.take(u64::from(size), rest)?;
             }
-            let count = self.head()?;
-            if count > 0 {
-                depth += 1;
-                levels[depth] = count;
-            }
-            while levels[depth] == 0 {
+            while left == 0 {
                 if depth == 0 {
                     return Ok(());
                 }
                 depth -= 1;
+                left = levels[depth];
             }
         }
     }

@@ -129,7 +129,8 @@ fn announced_lengths() {
                 assert!(codec.decode(&mut input).expect("no violation").is_none());
             }
         });
-        assert!(peak <= READ_AHEAD + 64, "{peak} bytes for the prefix {announced}");
+        // Whole buffers of 8 KiB, and the pool that takes the one that was too small.
+        assert!(peak <= READ_AHEAD + (8 << 10), "{peak} bytes for the prefix {announced}");
     }
 }
 
@@ -488,6 +489,9 @@ fn arbitrary_bytes() {
                 codec.recycle(body);
             }
         });
-        assert!(peak_of_codec <= bound + READ_AHEAD, "seed {seed}: {peak_of_codec} bytes");
+        assert!(
+            peak_of_codec <= bound + READ_AHEAD + (8 << 10),
+            "seed {seed}: {peak_of_codec} bytes"
+        );
     }
 }

@@ -253,7 +253,7 @@ impl<'a> Handlers<'a> {
     pub(crate) fn hold_up(&self, method: u32, spent: Duration) {
         let route = self.router.route(method);
         if route.run == Run::Inline && route.is_news() {
-            trace::slow_poll(&route.name(), spent);
+            trace::slow_poll(&route.name, spent);
         }
     }
 
@@ -313,6 +313,21 @@ impl<'a> Handlers<'a> {
         }
     }
 
+    /// The connection is gone: each pending handler is dropped, and one that panics there does not keep the others. No slot is there
+    /// any more.
+    pub(crate) fn drop_all(&mut self) {
+        for Slot { method, place, occupant, inbox, .. } in &self.slots {
+            if let Occupant::Call(..) = occupant {
+                clear(session(&mut self.methods, *method), *place);
+            }
+            if let Some(inbox) = inbox {
+                inbox.end(Err(Error::unavailable("the connection was lost")));
+            }
+        }
+        self.slots = Vec::new();
+        self.methods = Vec::new();
+    }
+
     /// A free slot of the method with this number.
     pub(crate) fn free_slot(&mut self, number: u32) -> u32 {
         let index = number as usize;
@@ -337,6 +352,10 @@ impl<'a> Handlers<'a> {
         let slot = u32::try_from(self.slots.len()).unwrap_or(u32::MAX);
         let wake = SlotWake::new(slot, &self.wakes);
         let waker = Waker::from(Arc::clone(&wake));
+        if self.slots.is_empty() {
+            // Many connections never have more than one call at a time.
+            self.slots.reserve_exact(1);
+        }
         self.slots.push(Slot {
             method: number,
             place: method.places,
@@ -354,16 +373,8 @@ impl<'a> Handlers<'a> {
 }
 
 impl Drop for Handlers<'_> {
-    // The connection is gone: each pending handler is dropped, and one that panics there does not keep the others.
     fn drop(&mut self) {
-        for Slot { method, place, occupant, inbox, .. } in &self.slots {
-            if let Occupant::Call(..) = occupant {
-                clear(session(&mut self.methods, *method), *place);
-            }
-            if let Some(inbox) = inbox {
-                inbox.end(Err(Error::unavailable("the connection was lost")));
-            }
-        }
+        self.drop_all();
     }
 }
 

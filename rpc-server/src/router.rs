@@ -11,6 +11,8 @@ use rustc_hash::FxHashMap;
 /// One method of one service, by its number in the server.
 pub(crate) struct Route {
     pub(crate) dispatcher: Arc<dyn Dispatcher>,
+    /// The method's full name, such as `Calc.add`.
+    pub(crate) name: String,
     /// The method's index in its service.
     pub(crate) method: u32,
     pub(crate) run: Run,
@@ -23,12 +25,6 @@ pub(crate) struct Route {
 }
 
 impl Route {
-    /// The method's full name.
-    pub(crate) fn name(&self) -> String {
-        let service = self.dispatcher.description();
-        format!("{}.{}", service.name, service.methods[self.method as usize].name)
-    }
-
     /// Whether items pass, in either direction.
     pub(crate) fn is_streaming(&self) -> bool {
         self.streams || self.takes
@@ -76,6 +72,7 @@ impl Router {
                 }
                 router.routes.push(Route {
                     dispatcher: Arc::clone(&dispatcher),
+                    name,
                     method: index,
                     run: if spawns && method.run == Run::Inline { Run::Spawn } else { method.run },
                     streams: method.streams.is_some(),
@@ -87,9 +84,12 @@ impl Router {
         Ok(router)
     }
 
-    /// The number of the method with this full name.
-    pub(crate) fn find(&self, name: &[u8]) -> Option<u32> {
-        self.names.get(name).copied()
+    /// The number of the method with this full name, which is often the `last` one that was called: comparing is cheaper than hashing.
+    pub(crate) fn find(&self, name: &[u8], last: u32) -> Option<u32> {
+        match self.routes.get(last as usize) {
+            Some(route) if route.name.as_bytes() == name => Some(last),
+            _ => self.names.get(name).copied(),
+        }
     }
 
     pub(crate) fn route(&self, number: u32) -> &Route {

@@ -17,7 +17,10 @@ use rpc_core::{
     connection::server::{Outliving, Permits},
     current,
 };
-use tokio::task::{JoinError, JoinHandle};
+use tokio::{
+    runtime::{Handle, RuntimeFlavor},
+    task::{JoinError, JoinHandle},
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::trace;
@@ -36,6 +39,8 @@ pub(crate) struct Tasks {
     dispatcher: Arc<dyn Dispatcher>,
     pool: Pool,
     permits: Arc<Permits>,
+    /// Whether the runtime has workers that may be asleep while another one is busy.
+    has_sleepers: bool,
     places: Vec<Option<Task>>,
 }
 
@@ -46,7 +51,9 @@ impl Tasks {
         permits: &Arc<Permits>,
     ) -> Self {
         let (dispatcher, permits) = (Arc::clone(dispatcher), Arc::clone(permits));
-        Self { dispatcher, pool, permits, places: Vec::new() }
+        let flavor = Handle::current().runtime_flavor();
+        let has_sleepers = matches!(pool, Pool::Workers) && flavor != RuntimeFlavor::CurrentThread;
+        Self { dispatcher, pool, permits, has_sleepers, places: Vec::new() }
     }
 
     fn begin(&self, request: Request) -> Task {
@@ -84,7 +91,7 @@ impl Session for Tasks {
             self.places.push(None);
         }
         self.places[slot] = Some(self.begin(request));
-        if let Pool::Workers = self.pool {
+        if self.has_sleepers {
             // Tokio runs a new task where it was spawned, next, and tells no other worker. If it computes for long, the worker that
             // looks for I/O and timers is then busy with it, and all others may sleep. A task that was woken while it ran
             // is what Tokio wakes another worker for.

@@ -3,9 +3,12 @@ use std::io::IoSlice;
 use bytes::{Buf, Bytes};
 use proptest::prelude::*;
 
-use super::{WriteBuffer, give_buffer, take_buffer};
+use super::{WriteBuffer, give_buffer, give_read_buffer, take_buffer, take_read_buffer};
 use crate::{
-    limits::{IO_BUFFER, LARGE_SEGMENT, POOLED_BUFFERS, SMALL_PAYLOAD},
+    limits::{
+        IO_BUFFER, LARGE_SEGMENT, MAX_POOLED_READ_BUFFER, POOLED_BUFFERS,
+        POOLED_LARGE_READ_BUFFERS, SMALL_PAYLOAD,
+    },
     value::Encoder,
 };
 
@@ -155,4 +158,48 @@ fn a_buffer_comes_back_empty() {
     give_buffer(b"secret".to_vec());
     let buffer = take_buffer();
     assert!(buffer.is_empty() && buffer.capacity() >= 6);
+}
+
+/// On a thread of its own: the pools are a thread's.
+#[test]
+fn a_large_read_buffer_serves_again_when_nobody_shares_it() {
+    let size = 10 * IO_BUFFER;
+    let mut buffer = take_read_buffer(size - 1);
+    assert_eq!(buffer.capacity(), size);
+    buffer.extend_from_slice(&[1; 100]);
+    let address = buffer.as_ptr();
+    let frame = buffer.split_to(100).freeze();
+    give_read_buffer(buffer, size);
+    let other = take_read_buffer(size);
+    assert_ne!(other.as_ptr(), address, "a frame lies in it");
+    assert_eq!(frame, &[1; 100][..]);
+    drop(frame);
+    let again = take_read_buffer(size);
+    assert_eq!((again.as_ptr(), again.len(), again.capacity()), (address, 0, size));
+    give_read_buffer(again, size);
+    assert_eq!(take_read_buffer(size + 1).capacity(), size + IO_BUFFER, "it is too small");
+}
+
+#[test]
+fn few_read_buffers_are_kept_and_no_huge_one() {
+    let frames: Vec<Bytes> = (0..2 * POOLED_LARGE_READ_BUFFERS)
+        .map(|_| {
+            let mut buffer = take_read_buffer(2 * IO_BUFFER);
+            buffer.extend_from_slice(&[1; 100]);
+            let frame = buffer.split_to(100).freeze();
+            give_read_buffer(buffer, 2 * IO_BUFFER);
+            frame
+        })
+        .collect();
+    // A frame that only its holder shares is its holder's own memory again.
+    let kept = frames.into_iter().filter(|frame| !frame.is_unique()).count();
+    assert_eq!(kept, POOLED_LARGE_READ_BUFFERS);
+    let huge = take_read_buffer(2 * MAX_POOLED_READ_BUFFER);
+    let address = huge.as_ptr();
+    let mut huge = huge;
+    huge.extend_from_slice(&[1; 100]);
+    let frame = huge.split_to(100).freeze();
+    give_read_buffer(huge, 2 * MAX_POOLED_READ_BUFFER);
+    assert_eq!(frame.as_ptr(), address);
+    assert!(frame.is_unique(), "it is not kept");
 }

@@ -11,6 +11,7 @@ use crate::{
     error::Origin,
     limits::{MAX_ERROR_MESSAGE, MAX_TIMEOUT},
     metadata::{self, Extras},
+    random::Random,
 };
 
 fn round_trip(error: &Error) -> Error {
@@ -206,4 +207,48 @@ proptest! {
         let _ = oversized(&frame[..length.min(23)]);
         let _ = read_error(&frame);
     }
+}
+
+/// Whatever the usual way reads, the other reads as well.
+#[test]
+fn the_usual_way_reads_what_the_other_does() {
+    let mut read = 0;
+    let mut same = |frame: &[u8]| {
+        if let Some(message) = Message::parse_usual(frame) {
+            assert_eq!(Message::parse_any(frame), Ok(message), "{frame:02x?}");
+            read += 1;
+        }
+    };
+    // Every beginning, and every cut of it.
+    let ids: [&[u8]; 6] = [
+        &[0],
+        &[0x7f],
+        &[0xcc, 0x80],
+        &[0xcd, 1, 0],
+        &[0xce, 0, 1, 0, 0],
+        &[0xcf, 0, 0, 0, 0, 0, 0, 0, 1],
+    ];
+    let rests: [&[u8]; 6] =
+        [b"\xa4ping\x91\x01", b"\xa0\x90", b"\xa4ping", b"\xd9\x04ping\x90", b"\xc0\x01", b"\xc0"];
+    for count in [0x93, 0x94, 0x95] {
+        for kind in 0..=17 {
+            for id in ids {
+                for rest in rests {
+                    let frame = [&[count, kind], id, rest].concat();
+                    for end in 0..=frame.len() {
+                        same(&frame[..end]);
+                    }
+                }
+            }
+        }
+    }
+    let mut random = Random::new(7);
+    for _ in 0..100_000 {
+        let mut frame = [0x94, 0, 0xce, 0, 0, 0, 0, 0xa2, 0, 0, 0, 0];
+        for _ in 0..2 {
+            frame[random.below(12)] = random.number().to_le_bytes()[0];
+        }
+        same(&frame[..frame.len() - random.below(4)]);
+    }
+    assert!(read > 10_000, "the usual way is taken: {read}");
 }

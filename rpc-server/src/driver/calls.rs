@@ -57,13 +57,14 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<'_, T> {
     }
 
     fn start(&mut self, key: CallKey, incoming: Incoming) {
-        let Some(number) = self.shared.router.find(incoming.method()) else {
+        let Some(number) = self.shared.router.find(incoming.method(), self.last_method) else {
             let error = self.shared.router.unknown(incoming.method()).not_started(true);
             trace::refused(Some(incoming.method()), self.surroundings.peer(), &error);
             self.machine.answer(key, Err(&error));
             self.codec.recycle(incoming.into_body());
             return;
         };
+        self.last_method = number;
         let deadline = incoming.deadline();
         let route = self.shared.router.route(number);
         let is_streaming = route.is_streaming();

@@ -96,9 +96,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<'_, T> {
 
     /// Sends what is left, and closes in order where the client may still be sending: it would lose answers that it has not
     /// read if bytes that arrived were thrown away with the socket.
-    pub(super) async fn close(mut self, end: End) -> End {
+    pub(super) async fn close(&mut self, end: End) -> End {
         // Handlers that are left are dropped before anything is waited for.
-        drop(self.handlers);
+        self.handlers.drop_all();
         match &end {
             End::Violation(violation) => self.machine.violated(violation),
             End::Drained | End::Refused => {}

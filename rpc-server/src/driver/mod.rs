@@ -28,10 +28,9 @@ use std::{
 use bytes::{Buf, BytesMut};
 use rpc_core::{
     Error, Peer, Surroundings,
-    buffer::{WriteBuffer, give_read_buffer, take_read_buffer},
+    buffer::WriteBuffer,
     connection::server::Connection,
     frame::{Frame, FrameCodec, FrameError, take_preface},
-    limits::IO_BUFFER,
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -43,7 +42,13 @@ use tokio_util::{
 };
 
 use crate::{
-    end::End, handlers::Handlers, shared::Shared, slice::Slice, timer::Timer, trace, wakes::Wakes,
+    end::End,
+    handlers::Handlers,
+    shared::Shared,
+    slice::{Pace, Slice},
+    timer::Timer,
+    trace,
+    wakes::Wakes,
 };
 
 /// The slots of a connection that started no call for so long are freed.
@@ -58,9 +63,6 @@ const POLLS_AT_ONCE: u32 = 128;
 
 /// So many parts of large messages are sent, and what has arrived gets its turn.
 const PARTS_AT_ONCE: u32 = 4;
-
-/// Less room than this in the read buffer is not worth a read.
-const LEAST_READ: usize = 1024;
 
 /// Serves one connection to its end; or refuses to, once its client has introduced itself, for the reason in `refusal`.
 pub(crate) async fn serve(
@@ -103,7 +105,8 @@ async fn serve_peer(
         refusal,
         shared: &shared,
         wakes: &wakes,
-        suspicion: 0,
+        last_method: 0,
+        pace: Pace::default(),
         handshake: Some(now + shared.bounds.handshake_timeout),
         idle: None,
         timer: Timer::default(),
@@ -113,7 +116,8 @@ async fn serve_peer(
         driver.turn(cx)
     })
     .await;
-    driver.close(end).await
+    // Boxed: a task is as large as all that it may ever wait for, and this is waited for once.
+    Box::pin(driver.close(end)).await
 }
 
 struct Driver<'a, T> {
@@ -127,8 +131,10 @@ struct Driver<'a, T> {
     refusal: Option<Error>,
     shared: &'a Shared,
     wakes: &'a Wakes,
-    /// How closely the next slice is to look for polls that take long.
-    suspicion: u32,
+    /// The number of the method that was called last.
+    last_method: u32,
+    /// How often the next slice is to look at the clock.
+    pace: Pace,
     /// Until when preface and hello must have come; `None` once they have.
     handshake: Option<Instant>,
     /// When to look again whether the slots are used, and how many calls had been started.
@@ -152,7 +158,7 @@ enum Input {
 
 impl<T: AsyncRead + AsyncWrite + Unpin> Driver<'_, T> {
     fn turn(&mut self, cx: &mut Context<'_>) -> Poll<End> {
-        let mut slice = Slice::begin(Instant::now(), self.suspicion);
+        let mut slice = Slice::begin(Instant::now(), self.pace);
         let mut has_read_all = false;
         loop {
             let handlers_over = self.poll_handlers(&mut slice);
@@ -160,6 +166,10 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<'_, T> {
                 Ok(input) => input,
                 Err(end) => return Poll::Ready(end),
             };
+            // Unless it goes on at once, the turn may end here: what was counted is timed.
+            if !matches!(input, Input::Read) && slice.has_counted() {
+                self.look(&mut slice);
+            }
             if self.shared.is_draining() {
                 // A client that is about to introduce itself, with calls behind, is told to go elsewhere; one that
                 // takes its time is not waited for.
@@ -200,7 +210,10 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<'_, T> {
                 Input::HighWater => break,
             }
         }
-        self.suspicion = slice.suspicion();
+        if slice.has_counted() {
+            self.look(&mut slice);
+        }
+        self.pace = slice.pace();
         self.poll_timer(cx, slice.now(), has_read_all)
     }
 
@@ -238,8 +251,13 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<'_, T> {
 
     /// Counts a frame, or the poll of a handler; whether the slice is over.
     fn is_over(&mut self, slice: &mut Slice) -> bool {
+        slice.count() && self.look(slice)
+    }
+
+    /// Looks at the clock, and tells of a handler that was polled for long; whether the slice is over.
+    fn look(&mut self, slice: &mut Slice) -> bool {
         let method = self.handlers.take_polled();
-        let is_over = slice.is_over();
+        let is_over = slice.look();
         if let Some(spent) = slice.take_long_poll()
             && let Some(method) = method
         {
@@ -272,11 +290,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<'_, T> {
                 return Ok(Input::Read);
             }
         }
-        if self.input.capacity() == 0 {
-            self.input = take_read_buffer();
-        } else if self.input.capacity() - self.input.len() < LEAST_READ {
-            self.input.reserve(IO_BUFFER);
-        }
+        self.codec.make_room(&mut self.input);
         match poll_read_buf(Pin::new(&mut self.transport), cx, &mut self.input) {
             Poll::Ready(Ok(0)) => Ok(Input::Closed),
             Poll::Ready(Ok(_)) => {
@@ -286,9 +300,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<'_, T> {
             }
             Poll::Ready(Err(_)) => Err(End::Transport),
             Poll::Pending => {
-                if self.input.is_empty() {
-                    give_read_buffer(std::mem::take(&mut self.input));
-                }
+                self.codec.release(&mut self.input);
                 Ok(Input::Empty)
             }
         }
@@ -315,11 +327,25 @@ fn poll_send(
     cx: &mut Context<'_>,
 ) -> Poll<io::Result<()>> {
     while output.has_remaining() {
-        if ready!(poll_write_buf(Pin::new(&mut *transport), cx, output))? == 0 {
+        if ready!(poll_write(&mut *transport, output, cx))? == 0 {
             return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
         }
     }
     Poll::Ready(Ok(()))
+}
+
+/// One write. Where all lies in one piece, a plain one: the kernel takes longer over a vectored one.
+fn poll_write(
+    transport: &mut (impl AsyncWrite + Unpin),
+    output: &mut WriteBuffer,
+    cx: &mut Context<'_>,
+) -> Poll<io::Result<usize>> {
+    if output.has_segments() {
+        return poll_write_buf(Pin::new(transport), cx, output);
+    }
+    let count = ready!(Pin::new(transport).poll_write(cx, output.chunk()))?;
+    output.advance(count);
+    Poll::Ready(Ok(count))
 }
 
 fn end(error: FrameError) -> End {

@@ -1,24 +1,82 @@
-//! This project.
+//! This project: as it comes, and with one thing set otherwise each.
 
-use std::{
-    net::TcpListener,
-    time::{Duration, Instant},
-};
+use std::{net::TcpListener, sync::Arc};
 
-use rpc::{Bytes, Listener, Server, Stream, stream};
+use peers_harness::{BLOB, Client, Failure, Items, Kind, PING, SLOW, Subject, Until, records};
+use rpc::{Bytes, Channel, Listener, Server, Stream, stream};
+use serde::{Deserialize, Serialize};
 
-use super::{ITEM, ITEMS_PER_LOOK, Pace, queued};
-use crate::support::Failure;
+use super::{ITEM, ITEMS_PER_LOOK, queued};
+
+/// `Bytes` and named structs, handlers in their connection's task.
+pub(super) const RPC: Subject =
+    Subject::of::<Plain>("rpc", &Kind::ALL, |listener| Box::pin(serve(listener, false)));
+
+/// Structs without the names of their fields.
+pub(super) const COMPACT: Subject =
+    Subject::of::<Compact>("rpc-compact", &[Kind::Structs, Kind::Mixed], RPC.serve);
+
+/// Blobs as `Vec<u8>`.
+pub(super) const VEC: Subject = Subject::of::<Copied>("rpc-vec", &[Kind::Blob], RPC.serve);
+
+/// Each handler on a task of its own.
+pub(super) const SPAWN: Subject = Subject::of::<Plain>(
+    "rpc-spawn",
+    &[Kind::Ping, Kind::Blob, Kind::Structs, Kind::Mixed],
+    |listener| Box::pin(serve(listener, true)),
+);
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Record {
+    id: u64,
+    name: String,
+    score: f64,
+    city: String,
+    street: String,
+    note: String,
+}
+
+impl From<peers_harness::Record> for Record {
+    fn from(record: peers_harness::Record) -> Self {
+        let peers_harness::Record { id, name, score, city, street, note } = record;
+        Self { id, name, score, city, street, note }
+    }
+}
 
 #[rpc::service]
-trait Bench {
+trait Echo {
+    async fn ping(&self, data: &[u8]) -> Vec<u8>;
+    async fn blob(&self, data: Bytes) -> Bytes;
+    async fn copied(&self, data: Vec<u8>) -> Vec<u8>;
+    async fn structs(&self, records: Vec<Record>) -> Vec<Record>;
+    async fn slow(&self);
     fn items(&self) -> impl Stream<Item = Bytes>;
     fn queued_items(&self) -> impl Stream<Item = Bytes>;
 }
 
-struct Source;
+struct Service;
 
-impl Bench for Source {
+impl Echo for Service {
+    async fn ping(&self, data: &[u8]) -> Vec<u8> {
+        data.to_vec()
+    }
+
+    async fn blob(&self, data: Bytes) -> Bytes {
+        data
+    }
+
+    async fn copied(&self, data: Vec<u8>) -> Vec<u8> {
+        data
+    }
+
+    async fn structs(&self, records: Vec<Record>) -> Vec<Record> {
+        records
+    }
+
+    async fn slow(&self) {
+        tokio::time::sleep(SLOW).await;
+    }
+
     fn items(&self) -> impl Stream<Item = Bytes> {
         stream::repeat(Bytes::from(vec![7; ITEM]))
     }
@@ -28,24 +86,109 @@ impl Bench for Source {
     }
 }
 
-pub(super) async fn serve(listener: TcpListener) -> Result<(), Failure> {
-    Ok(Server::new(Listener::try_from(listener)?).serve(BenchDispatcher::new(Source)).await?)
+async fn serve(listener: TcpListener, spawns: bool) -> Result<(), Failure> {
+    let server = Server::new(Listener::try_from(listener)?).max_connections(50_000);
+    Ok(server.spawn_handlers(spawns).serve(EchoDispatcher::new(Service)).await?)
 }
 
-pub(super) async fn items(address: String, pace: Pace, duration: Duration) -> Result<f64, Failure> {
-    let client = BenchClient::connect(format!("tcp://{address}")).await?;
-    let start = Instant::now();
-    let mut items = match pace {
-        Pace::AtOnce => client.items(),
-        Pace::Queued => client.queued_items(),
-    };
-    let mut count = 0_u64;
-    while let Some(item) = items.next().await {
-        assert_eq!(item?.len(), ITEM, "the item is whole");
-        count += 1;
-        if count.is_multiple_of(ITEMS_PER_LOOK) && start.elapsed() >= duration {
-            break;
-        }
+/// The client as it comes.
+#[derive(Clone)]
+struct Plain {
+    echo: EchoClient,
+    blob: Bytes,
+    records: Arc<Vec<Record>>,
+}
+
+impl Plain {
+    fn over(channel: Channel) -> Self {
+        let records = Arc::new(records().into_iter().map(Record::from).collect());
+        Self { echo: EchoClient::new(channel), blob: vec![7; BLOB].into(), records }
     }
-    Ok(count as f64 / start.elapsed().as_secs_f64())
+}
+
+impl Client for Plain {
+    async fn connect(address: &str, _: usize) -> Result<Self, Failure> {
+        Ok(Self::over(Channel::connect(format!("tcp://{address}")).await?))
+    }
+
+    async fn ping(&self) -> Result<(), Failure> {
+        let answer = self.echo.ping(&PING).await?;
+        assert_eq!(answer, PING);
+        Ok(())
+    }
+
+    async fn blob(&self) -> Result<(), Failure> {
+        let answer = self.echo.blob(self.blob.clone()).await?;
+        assert_eq!(answer.len(), BLOB);
+        Ok(())
+    }
+
+    async fn structs(&self) -> Result<(), Failure> {
+        let answer = self.echo.structs(self.records.to_vec()).await?;
+        assert_eq!(answer.len(), self.records.len());
+        Ok(())
+    }
+
+    async fn slow(&self) -> Result<(), Failure> {
+        Ok(self.echo.slow().await?)
+    }
+
+    async fn items(&self, items: Items, until: Until) -> Result<u64, Failure> {
+        let mut items = match items {
+            Items::AtOnce => self.echo.items(),
+            Items::Queued => self.echo.queued_items(),
+        };
+        let mut count = 0;
+        while let Some(item) = items.next().await {
+            assert_eq!(item?.len(), ITEM);
+            count += 1;
+            if until.is_over(count, ITEMS_PER_LOOK) {
+                return Ok(count);
+            }
+        }
+        Err("the stream has no end".into())
+    }
+}
+
+/// The client of a channel with compact structs.
+#[derive(Clone)]
+struct Compact(Plain);
+
+impl Client for Compact {
+    async fn connect(address: &str, _: usize) -> Result<Self, Failure> {
+        let builder = Channel::builder(format!("tcp://{address}")).compact_structs();
+        Ok(Self(Plain::over(builder.connect().await?)))
+    }
+
+    async fn ping(&self) -> Result<(), Failure> {
+        self.0.ping().await
+    }
+
+    async fn structs(&self) -> Result<(), Failure> {
+        self.0.structs().await
+    }
+
+    async fn slow(&self) -> Result<(), Failure> {
+        self.0.slow().await
+    }
+}
+
+/// The client whose blobs are `Vec<u8>`.
+#[derive(Clone)]
+struct Copied(Plain);
+
+impl Client for Copied {
+    async fn connect(address: &str, window: usize) -> Result<Self, Failure> {
+        Ok(Self(Plain::connect(address, window).await?))
+    }
+
+    async fn ping(&self) -> Result<(), Failure> {
+        self.0.ping().await
+    }
+
+    async fn blob(&self) -> Result<(), Failure> {
+        let answer = self.0.echo.copied(self.0.blob.to_vec()).await?;
+        assert_eq!(answer.len(), BLOB);
+        Ok(())
+    }
 }

@@ -1,5 +1,8 @@
 //! What the project is measured against: a TCP echo that knows no frames, and one through Tokio's
 //! `LengthDelimitedCodec` that flushes once for each batch it read.
+//!
+//! Their clients keep `window` messages of `size` bytes under way on a connection until `is_over` says so of the number that came
+//! back; that number is what they return.
 
 use std::{io, pin::Pin, task::Poll};
 
@@ -10,8 +13,6 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 use tokio_util::codec::{Framed, LengthDelimitedCodec};
-
-use crate::load::{Clock, PING_SIZE};
 
 const BUFFER: usize = 64 << 10;
 
@@ -50,11 +51,14 @@ pub(crate) async fn serve_codec(listener: TcpListener) -> io::Result<()> {
     }
 }
 
-/// Keeps `window` messages under way on one connection until the clock stops; how many came back.
-pub(crate) async fn load_raw(stream: TcpStream, window: usize, clock: Clock) -> io::Result<u64> {
+pub(crate) async fn load_raw(
+    mut stream: TcpStream,
+    size: usize,
+    window: usize,
+    mut is_over: impl FnMut(u64) -> bool,
+) -> io::Result<u64> {
     stream.set_nodelay(true)?;
-    let mut stream = stream;
-    let message = vec![7; PING_SIZE * window];
+    let message = vec![7; size * window];
     let mut input = BytesMut::with_capacity(BUFFER);
     let mut count = 0;
     stream.write_all(&message).await?;
@@ -62,21 +66,26 @@ pub(crate) async fn load_raw(stream: TcpStream, window: usize, clock: Clock) -> 
         if stream.read_buf(&mut input).await? == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        let whole = input.len() / PING_SIZE;
-        input.advance(whole * PING_SIZE);
+        let whole = input.len() / size;
+        input.advance(whole * size);
         count += whole as u64;
-        if clock.is_over() {
+        if is_over(count) {
             return Ok(count);
         }
-        stream.write_all(&message[..whole * PING_SIZE]).await?;
+        stream.write_all(&message[..whole * size]).await?;
     }
 }
 
 /// As [`load_raw`], in frames.
-pub(crate) async fn load_codec(stream: TcpStream, window: usize, clock: Clock) -> io::Result<u64> {
+pub(crate) async fn load_codec(
+    stream: TcpStream,
+    size: usize,
+    window: usize,
+    mut is_over: impl FnMut(u64) -> bool,
+) -> io::Result<u64> {
     stream.set_nodelay(true)?;
     let mut framed = Framed::new(stream, LengthDelimitedCodec::new());
-    let message = Bytes::from(vec![7; PING_SIZE]);
+    let message = Bytes::from(vec![7; size]);
     let mut count = 0;
     for _ in 0..window {
         framed.feed(message.clone()).await?;
@@ -99,7 +108,7 @@ pub(crate) async fn load_codec(stream: TcpStream, window: usize, clock: Clock) -
         })
         .await?;
         count += batch as u64;
-        if clock.is_over() {
+        if is_over(count) {
             return Ok(count);
         }
         for _ in 0..batch {
