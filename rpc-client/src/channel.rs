@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// Arguments have so many bytes at most, usually.
-const USUAL_ARGUMENTS: usize = 256;
+const USUAL_ARGUMENTS: usize = 64;
 
 /// A handle to a server. Cheap to clone; all clones, and the stubs made from them, share one connection.
 ///
