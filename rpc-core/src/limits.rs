@@ -141,7 +141,7 @@ pub const POOLED_IO_BUFFERS: usize = 32;
 /// The size that a connection's buffer starts with: 8 KiB.
 pub const IO_BUFFER: usize = 8 << 10;
 
-/// The largest of them that is kept for reuse rather than freed: 64 KiB. Read buffers for large frames are
+/// The largest buffer that is kept among those [`POOLED_IO_BUFFERS`] rather than freed: 64 KiB. Read buffers for large frames are
 /// [kept apart](POOLED_LARGE_READ_BUFFERS).
 pub const MAX_POOLED_IO_BUFFER: usize = 64 << 10;
 

@@ -110,24 +110,26 @@ pub(crate) struct BuildCost {
 
 impl fmt::Display for Rates {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let column = |of: fn(&Round) -> f64| spread(self.rounds.iter().map(of));
-        let [low, rate, high] = column(|round| round.calls_per_second);
-        let [_, cpu, _] = column(|round| round.client_cpu + round.server_cpu);
+        let column = |of: fn(&Round) -> f64| {
+            Spread::of(&self.rounds.iter().map(of).collect::<Vec<_>>()).ok_or(fmt::Error)
+        };
+        let Spread { least, median, most } = column(|round| round.calls_per_second)?;
+        let cpu = column(|round| round.client_cpu + round.server_cpu)?.median;
         let Self { flavour, workload, subject, .. } = self;
         write!(
             f,
-            "{workload:13} {flavour:14} {subject:12} {rate:10.0}/s [{low:.0} … {high:.0}], {cpu:.2} CPU seconds per million"
+            "{workload:13} {flavour:14} {subject:12} {median:10.0}/s [{least:.0} … {most:.0}], {cpu:.2} CPU seconds per million"
         )
     }
 }
 
 impl fmt::Display for Memory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [low, bytes, high] = spread(self.bytes.iter().copied());
+        let Spread { least, median, most } = Spread::of(&self.bytes).ok_or(fmt::Error)?;
         let Self { flavour, subject, connections, .. } = self;
         write!(
             f,
-            "{connections} idle, {flavour:14} {subject:12} {bytes:.0} bytes each [{low:.0} … {high:.0}]"
+            "{connections} idle, {flavour:14} {subject:12} {median:.0} bytes each [{least:.0} … {most:.0}]"
         )
     }
 }
@@ -143,9 +145,25 @@ impl fmt::Display for Counts {
     }
 }
 
-/// Minimum, median and maximum.
-pub(crate) fn spread(values: impl Iterator<Item = f64>) -> [f64; 3] {
-    let mut sorted: Vec<f64> = values.collect();
-    sorted.sort_by(f64::total_cmp);
-    [sorted[0], sorted[sorted.len() / 2], sorted[sorted.len() - 1]]
+/// The rounds of a figure.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Spread {
+    pub(crate) least: f64,
+    pub(crate) median: f64,
+    pub(crate) most: f64,
+}
+
+impl Spread {
+    /// `None` where there is no round, or one that is no number.
+    pub(crate) fn of(rounds: &[f64]) -> Option<Self> {
+        let mut sorted = rounds.to_vec();
+        sorted.sort_by(f64::total_cmp);
+        let (&least, &most) = (sorted.first()?, sorted.last()?);
+        let middle = sorted.len() / 2;
+        let median = match sorted.len() % 2 {
+            0 => f64::midpoint(sorted[middle - 1], sorted[middle]),
+            _ => sorted[middle],
+        };
+        sorted.iter().all(|value| value.is_finite()).then_some(Self { least, median, most })
+    }
 }

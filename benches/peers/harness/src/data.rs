@@ -1,6 +1,8 @@
-//! What the calls carry. Every subject has it in types of its own, made from these once.
+//! What the calls carry. A subject that does not take what serde carries has it in types of its own, made from these once.
 
 use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
 
 /// The argument of a ping.
 pub const PING: [u8; 16] = [7; 16];
@@ -12,7 +14,7 @@ pub const BLOB: usize = 64 << 10;
 pub const SLOW: Duration = Duration::from_millis(20);
 
 /// One of the structs.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Record {
     pub id: u64,
     pub name: String,

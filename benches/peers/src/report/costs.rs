@@ -5,12 +5,12 @@ use std::collections::BTreeSet;
 use peers_harness::WORKLOADS;
 
 use super::{
-    figures::{Quantity, Spread},
+    figures::Quantity,
     numbers::{self, count, kib, scaled, three_digits},
     rates::title,
     table::Table,
 };
-use crate::results::{Count, Results};
+use crate::results::{Count, Results, Spread};
 
 const NOT_MEASURED: &str = "Not measured.\n";
 

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use peers_harness::Flavour;
 
-use crate::results::{Results, Round};
+use crate::results::{Results, Round, Spread};
 
 /// The echo beside which everything stands.
 pub(super) const CODEC: &str = "codec";
@@ -48,29 +48,6 @@ pub(super) enum Quantity {
 impl Quantity {
     pub(super) fn more_is_better(self) -> bool {
         matches!(self, Self::Rate(_))
-    }
-}
-
-/// The rounds of a figure.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Spread {
-    pub(super) least: f64,
-    pub(super) median: f64,
-    pub(super) most: f64,
-}
-
-impl Spread {
-    /// `None` where there is no round, or one that is no number.
-    pub(super) fn of(rounds: &[f64]) -> Option<Self> {
-        let mut sorted = rounds.to_vec();
-        sorted.sort_by(f64::total_cmp);
-        let (&least, &most) = (sorted.first()?, sorted.last()?);
-        let middle = sorted.len() / 2;
-        let median = match sorted.len() % 2 {
-            0 => f64::midpoint(sorted[middle - 1], sorted[middle]),
-            _ => sorted[middle],
-        };
-        sorted.iter().all(|value| value.is_finite()).then_some(Self { least, median, most })
     }
 }
 

@@ -1,6 +1,6 @@
 //! Numbers as one reads them: three digits that count, and a unit. What was not measured is "–".
 
-use super::figures::Spread;
+use crate::results::Spread;
 
 /// In the place of a figure that there is not.
 pub(super) const ABSENT: &str = "–";

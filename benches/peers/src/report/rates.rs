@@ -3,11 +3,11 @@
 use peers_harness::{BLOB, Kind, WORKLOADS, Workload};
 
 use super::{
-    figures::{CODEC, Quantity, Spread},
+    figures::{CODEC, Quantity},
     numbers::{self, bytes_rate, rate, three_digits},
     table::Table,
 };
-use crate::results::Results;
+use crate::results::{Results, Spread};
 
 /// Pings, one at a time on each of more and more connections.
 const GROWTH: [&str; 4] = ["ping", "clients-10", "clients-100", "clients-1000"];

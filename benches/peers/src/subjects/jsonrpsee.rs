@@ -8,8 +8,7 @@ use jsonrpsee::{
     server::{Server, ServerConfig},
     ws_client::{WsClient, WsClientBuilder},
 };
-use peers_harness::{BLOB, Client, Failure, Kind, PING, SLOW, Subject, records};
-use serde::{Deserialize, Serialize};
+use peers_harness::{BLOB, Client, Failure, Kind, PING, Record, SLOW, Subject, records};
 
 pub(super) const JSONRPSEE: Subject = Subject::of::<Peer>(
     "jsonrpsee",
@@ -19,23 +18,6 @@ pub(super) const JSONRPSEE: Subject = Subject::of::<Peer>(
 
 /// As it comes, it takes 100.
 const CONNECTIONS: u32 = 50_000;
-
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(super) struct Record {
-    id: u64,
-    name: String,
-    score: f64,
-    city: String,
-    street: String,
-    note: String,
-}
-
-impl From<peers_harness::Record> for Record {
-    fn from(record: peers_harness::Record) -> Self {
-        let peers_harness::Record { id, name, score, city, street, note } = record;
-        Self { id, name, score, city, street, note }
-    }
-}
 
 /// JSON has bytes as an array of numbers.
 #[rpc(server, client)]
@@ -95,7 +77,7 @@ impl Client for Peer {
             // As it comes, it has up to 256 calls in flight, in messages of up to 10 MiB: more than there are.
             echo: Arc::new(WsClientBuilder::default().build(format!("ws://{address}")).await?),
             blob: Arc::new(vec![7; BLOB]),
-            records: Arc::new(records().into_iter().map(Record::from).collect()),
+            records: Arc::new(records()),
         })
     }
 

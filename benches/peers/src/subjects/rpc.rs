@@ -2,9 +2,10 @@
 
 use std::{net::TcpListener, sync::Arc};
 
-use peers_harness::{BLOB, Client, Failure, Items, Kind, PING, SLOW, Subject, Until, records};
+use peers_harness::{
+    BLOB, Client, Failure, Items, Kind, PING, Record, SLOW, Subject, Until, records,
+};
 use rpc::{Bytes, Channel, Listener, Server, Stream, stream};
-use serde::{Deserialize, Serialize};
 
 use super::{ITEM, ITEMS_PER_LOOK, queued};
 
@@ -25,23 +26,6 @@ pub(super) const SPAWN: Subject = Subject::of::<Plain>(
     &[Kind::Ping, Kind::Blob, Kind::Structs, Kind::Mixed],
     |listener| Box::pin(serve(listener, true)),
 );
-
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-struct Record {
-    id: u64,
-    name: String,
-    score: f64,
-    city: String,
-    street: String,
-    note: String,
-}
-
-impl From<peers_harness::Record> for Record {
-    fn from(record: peers_harness::Record) -> Self {
-        let peers_harness::Record { id, name, score, city, street, note } = record;
-        Self { id, name, score, city, street, note }
-    }
-}
 
 #[rpc::service]
 trait Echo {
@@ -101,7 +85,7 @@ struct Plain {
 
 impl Plain {
     fn over(channel: Channel) -> Self {
-        let records = Arc::new(records().into_iter().map(Record::from).collect());
+        let records = Arc::new(records());
         Self { echo: EchoClient::new(channel), blob: vec![7; BLOB].into(), records }
     }
 }

@@ -4,8 +4,7 @@ use std::{future::ready, net::TcpListener, sync::Arc};
 
 use bytes::Bytes;
 use futures_util::StreamExt;
-use peers_harness::{BLOB, Client, Failure, Kind, PING, SLOW, Subject, records};
-use serde::{Deserialize, Serialize};
+use peers_harness::{BLOB, Client, Failure, Kind, PING, Record, SLOW, Subject, records};
 use tarpc::{
     client::Config,
     context::{Context, current},
@@ -19,23 +18,6 @@ pub(super) const TARPC: Subject = Subject::of::<Peer>(
     &[Kind::Ping, Kind::Blob, Kind::Structs, Kind::Mixed],
     |listener| Box::pin(serve(listener)),
 );
-
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-struct Record {
-    id: u64,
-    name: String,
-    score: f64,
-    city: String,
-    street: String,
-    note: String,
-}
-
-impl From<peers_harness::Record> for Record {
-    fn from(record: peers_harness::Record) -> Self {
-        let peers_harness::Record { id, name, score, city, street, note } = record;
-        Self { id, name, score, city, street, note }
-    }
-}
 
 /// Bytes are `Bytes`, which bincode copies as a whole; it would take a `Vec<u8>` byte by byte.
 #[tarpc::service]
@@ -99,7 +81,7 @@ impl Client for Peer {
             // As it comes, 100 calls may wait to be sent and 1,000 be in flight: more than there are.
             echo: EchoClient::new(Config::default(), transport).spawn(),
             blob: vec![7; BLOB].into(),
-            records: Arc::new(records().into_iter().map(Record::from).collect()),
+            records: Arc::new(records()),
         })
     }
 
