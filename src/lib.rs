@@ -178,8 +178,9 @@ pub use futures_util::{StreamExt, stream};
 #[cfg(feature = "client")]
 pub use rpc_client::{Call, Channel, ChannelBuilder, ChannelState, StateWatch, StreamCall};
 pub use rpc_core::{
-    Address, Backoff, CallError, Code, Context, Dispatcher, Error, Failure, Metadata, MetadataRef,
-    MetadataValue, Origin, Outcome, Peer, Streaming, Value, Violation, limits,
+    Address, Backoff, CallError, Certificate, Code, Context, Credentials, Dispatcher, Error,
+    Failure, Metadata, MetadataRef, MetadataValue, Origin, Outcome, Peer, Streaming, Value,
+    Violation, limits,
 };
 #[cfg(feature = "macros")]
 pub use rpc_macros::service;

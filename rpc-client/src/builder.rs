@@ -14,6 +14,7 @@ use rpc_core::{
 
 use crate::{
     channel::Channel,
+    dialler::Dialler,
     driver::{Connector, Driver},
     shared::Shared,
     transport::TcpOptions,
@@ -202,9 +203,8 @@ impl ChannelBuilder {
     ///
     /// Dropping the future abandons the attempt.
     pub async fn connect(self) -> Result<Channel, Error> {
-        let address = self.address.clone()?;
-        let connector = Connector::new(Ok(address), self.tcp);
-        self.start(connector).opened().await
+        let dialler = self.dialler()?;
+        self.start(Connector::Address(dialler)).opened().await
     }
 
     /// A channel that connects at its first call. What is wrong with the address fails the calls.
@@ -213,8 +213,15 @@ impl ChannelBuilder {
     ///
     /// Outside of a Tokio runtime.
     pub fn connect_lazy(self) -> Channel {
-        let connector = Connector::new(self.address.clone(), self.tcp);
+        let connector = self.dialler().map_or_else(Connector::Nowhere, Connector::Address);
         self.start(connector)
+    }
+
+    /// # Errors
+    ///
+    /// What is wrong with the address, or does not go with it.
+    fn dialler(&self) -> Result<Dialler, Error> {
+        Ok(Dialler { address: self.address.clone()?, tcp: self.tcp })
     }
 
     pub(crate) fn start(self, connector: Connector) -> Channel {

@@ -24,6 +24,7 @@ use tokio::time::Instant;
 use tokio_util::codec::Decoder;
 
 use crate::{
+    dialler::Dialled,
     shared::{Link, Shared, State, Waiter},
     transport::Transport,
 };
@@ -114,7 +115,8 @@ pub(crate) enum Read {
 }
 
 impl Connected {
-    pub(crate) fn new(id: LinkId, transport: Transport, max_message_size: usize) -> Self {
+    pub(crate) fn new(id: LinkId, dialled: Dialled, max_message_size: usize) -> Self {
+        let Dialled { transport, has_preface } = dialled;
         Self {
             id,
             transport,
@@ -124,7 +126,7 @@ impl Connected {
             is_writing: false,
             flush: Flush::Prompt,
             deferrals: 0,
-            has_preface: false,
+            has_preface,
             is_retired: false,
             given_up_at: None,
             farewell: None,

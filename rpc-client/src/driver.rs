@@ -25,18 +25,19 @@ use std::{
 use bytes::Buf;
 use futures_util::future::join_all;
 use rpc_core::{
-    Address, Error,
+    Error,
     connection::client::{Config, Late, LinkId, Outlook, Overdue, Phase},
 };
 use tokio::time::Instant;
 
 use crate::{
     connected::{Aside, Connected, Ended, Read},
+    dialler::{Dialled, Dialler, Undialled},
     shared::{Link, Shared},
     state::{ChannelState, Status},
     timer::Timer,
     trace,
-    transport::{TcpOptions, Transport},
+    transport::Transport,
 };
 
 /// So many reads, and other tasks get their turn.
@@ -47,8 +48,8 @@ const LINGER: Duration = Duration::from_secs(1);
 
 /// Where connections come from.
 pub(crate) enum Connector {
-    /// From this address, as often as one is needed.
-    Address(Address, TcpOptions),
+    /// From a server's address, as often as one is needed.
+    Address(Dialler),
     /// From nowhere: the address was wrong.
     Nowhere(Error),
     /// It is there already, and there will be no other.
@@ -56,31 +57,31 @@ pub(crate) enum Connector {
 }
 
 impl Connector {
-    pub(crate) fn new(address: Result<Address, Error>, tcp: TcpOptions) -> Self {
-        match address {
-            Ok(address) => Self::Address(address, tcp),
-            Err(error) => Self::Nowhere(error),
-        }
-    }
-
     fn attempt(&mut self) -> Attempt {
         match self {
-            Self::Address(address, tcp) => {
-                let (address, tcp) = (address.clone(), *tcp);
-                Box::pin(async move { Transport::connect(&address, tcp).await })
+            Self::Address(dialler) => {
+                let dialler = dialler.clone();
+                Box::pin(async move { dialler.dial().await })
             }
-            Self::Nowhere(error) => Box::pin(std::future::ready(Err(error.clone()))),
+            Self::Nowhere(error) => {
+                Box::pin(std::future::ready(Err(Undialled::hopeless(error.clone()))))
+            }
             Self::Once(transport) => {
-                let gone = || Error::unavailable("the channel's only connection was lost");
-                Box::pin(std::future::ready(transport.take().ok_or_else(gone)))
+                let gone = || {
+                    Undialled::hopeless(Error::unavailable(
+                        "the channel's only connection was lost",
+                    ))
+                };
+                let transport = transport.take().map(Dialled::from);
+                Box::pin(std::future::ready(transport.ok_or_else(gone)))
             }
         }
     }
 
-    /// What a failed attempt says about the next one.
+    /// What an attempt that took too long says about the next one.
     fn outlook(&self) -> Outlook {
         match self {
-            Self::Address(..) => Outlook::Open,
+            Self::Address(_) => Outlook::Open,
             Self::Nowhere(_) | Self::Once(_) => Outlook::Hopeless,
         }
     }
@@ -89,14 +90,14 @@ impl Connector {
 impl fmt::Display for Connector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Address(address, _) => address.fmt(f),
+            Self::Address(dialler) => dialler.address.fmt(f),
             Self::Nowhere(_) => f.write_str("an address that is none"),
             Self::Once(_) => f.write_str("a stream"),
         }
     }
 }
 
-type Attempt = Pin<Box<dyn Future<Output = Result<Transport, Error>> + Send>>;
+type Attempt = Pin<Box<dyn Future<Output = Result<Dialled, Undialled>> + Send>>;
 
 /// The task.
 pub(crate) struct Driver {
@@ -149,31 +150,35 @@ impl Driver {
         };
         match attempt.as_mut().poll(cx) {
             Poll::Pending => return false,
-            Poll::Ready(Ok(transport)) => self.connected(transport),
-            Poll::Ready(Err(error)) => self.failed(&error),
+            Poll::Ready(Ok(dialled)) => self.connected(dialled),
+            Poll::Ready(Err(undialled)) => self.failed(&undialled),
         }
         true
     }
 
-    fn connected(&mut self, transport: Transport) {
+    fn connected(&mut self, dialled: Dialled) {
         self.attempt = None;
         let mut state = self.shared.lock();
-        let id = state.machine.connected(Instant::now().into_std());
-        let link = Link::Idle(transport.direct_writer());
+        let now = Instant::now().into_std();
+        let id = if dialled.has_preface {
+            state.machine.connected_behind_preface(now)
+        } else {
+            state.machine.connected(now)
+        };
+        let link = Link::Idle(dialled.transport.direct_writer());
         let before = std::mem::replace(&mut state.link, link);
         drop(state);
         drop(before);
-        self.connections.push(Connected::new(id, transport, self.config.max_message_size));
+        self.connections.push(Connected::new(id, dialled, self.config.max_message_size));
     }
 
     /// The attempt to connect failed.
-    fn failed(&mut self, error: &Error) {
+    fn failed(&mut self, Undialled { error, outlook }: &Undialled) {
         self.attempt = None;
-        let outlook = self.connector.outlook();
         let now = Instant::now().into_std();
         let woken = &mut self.aside.woken;
         let mut state = self.shared.lock();
-        state.machine.failed(error, outlook, now, |waiter, error| {
+        state.machine.failed(error, *outlook, now, |waiter, error| {
             woken.extend(waiter.settle(Err(error)));
         });
         drop(state);
@@ -278,7 +283,10 @@ impl Driver {
             self.aside.settle();
             match overdue {
                 None => break,
-                Some(Overdue::Attempt) => self.failed(&self.too_late()),
+                Some(Overdue::Attempt) => {
+                    let (error, outlook) = (self.too_late(), self.connector.outlook());
+                    self.failed(&Undialled { error, outlook });
+                }
                 Some(Overdue::Connection(id, late)) => {
                     let error = match late {
                         Late::Hello => self.too_late(),
@@ -303,7 +311,7 @@ impl Driver {
 
     fn too_late(&self) -> Error {
         let target = match &self.connector {
-            Connector::Address(address, _) => format!(" to {address}"),
+            Connector::Address(dialler) => format!(" to {}", dialler.address),
             Connector::Nowhere(_) | Connector::Once(_) => String::new(),
         };
         Error::unavailable(format!(

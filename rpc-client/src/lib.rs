@@ -8,6 +8,7 @@ mod builder;
 mod call;
 mod channel;
 mod connected;
+mod dialler;
 mod driver;
 mod shared;
 mod state;

@@ -2,7 +2,6 @@
 
 use std::{
     fmt,
-    net::SocketAddr,
     sync::{Arc, OnceLock},
     time::Instant,
 };
@@ -12,41 +11,26 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     metadata::{self, MetadataRef},
     payload::{Payload, Span, slice},
+    peer::{Certificate, Peer, Proof},
 };
-
-/// The other end of a connection.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Peer {
-    /// A TCP connection from this address.
-    Tcp(SocketAddr),
-    /// A Unix socket.
-    Unix,
-    /// A connection inside of this process, or one that the program brought itself.
-    Local,
-}
-
-impl fmt::Display for Peer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Tcp(address) => write!(f, "tcp://{address}"),
-            Self::Unix => f.write_str("unix"),
-            Self::Local => f.write_str("local"),
-        }
-    }
-}
 
 /// What all calls of a connection have in common.
 #[derive(Debug)]
 pub struct Surroundings {
     peer: Peer,
+    proof: Proof,
     draining: OnceLock<CancellationToken>,
 }
 
 impl Surroundings {
-    /// Those of a connection with this peer.
+    /// Those of a connection with this peer, which has proved nothing.
     pub fn new(peer: Peer) -> Self {
-        Self { peer, draining: OnceLock::new() }
+        Self::proved(peer, Proof::default())
+    }
+
+    /// Those of a connection with this peer, which has proved so much.
+    pub fn proved(peer: Peer, proof: Proof) -> Self {
+        Self { peer, proof, draining: OnceLock::new() }
     }
 
     /// Who is at the other end.
@@ -89,6 +73,16 @@ impl Context {
     /// Who called.
     pub fn peer(&self) -> &Peer {
         &self.surroundings.peer
+    }
+
+    /// The caller's certificate, as TLS has verified it; `None` where TLS was not used, or did not ask for one.
+    pub fn certificate(&self) -> Option<&Certificate> {
+        self.surroundings.proof.certificate.as_ref()
+    }
+
+    /// The id of the shared key with which the caller's connection was opened; `None` where the server asks for none.
+    pub fn key_id(&self) -> Option<&str> {
+        self.surroundings.proof.key_id.as_deref()
     }
 
     /// The method as the caller named it, such as `Calc.add`.

@@ -9,12 +9,11 @@ use std::{
     time::Duration,
 };
 
-use rpc_core::Peer;
 use tokio::{task::unconstrained, time::Instant};
 
 use crate::{
     connections::Connections,
-    listener::{Accepted, Listener, pause_after_error},
+    listener::{Listener, pause_after_error},
     trace,
 };
 
@@ -40,8 +39,7 @@ pub(crate) async fn accept(
             .await
         };
         match accepted {
-            Ok(Accepted::Tcp(stream, address)) => connections.spawn(stream, Peer::Tcp(address)),
-            Ok(Accepted::Unix(stream)) => connections.spawn(stream, Peer::Unix),
+            Ok(accepted) => connections.spawn(accepted),
             // The connection was gone before it was accepted.
             Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => continue,
             Err(error) => {
@@ -71,10 +69,7 @@ pub(crate) fn accept_rest(listener: &Listener, connections: &mut Connections, mo
         let Poll::Ready(Ok(accepted)) = accepting.as_mut().poll(&mut cx) else {
             return;
         };
-        match accepted {
-            Accepted::Tcp(stream, address) => connections.spawn(stream, Peer::Tcp(address)),
-            Accepted::Unix(stream) => connections.spawn(stream, Peer::Unix),
-        }
+        connections.spawn(accepted);
     }
 }
 

@@ -9,12 +9,11 @@ use std::{
 };
 
 use rpc_core::{Error, Peer, limits};
-use tokio::{
-    io::{AsyncRead, AsyncWrite},
-    task::JoinSet,
-};
+use tokio::{task::JoinSet, time::Instant};
 
-use crate::{driver::serve, shared::Shared, trace, wakes::Wakes};
+use crate::{
+    driver::serve, listener::Accepted, opening::Opening, shared::Shared, trace, wakes::Wakes,
+};
 
 /// How long a server that ends waits for tasks that were told to end at once.
 const LAST_WAIT: Duration = Duration::from_secs(1);
@@ -41,29 +40,12 @@ impl Connections {
     }
 
     /// Serves a connection in a task of its own; or tells its client why not.
-    pub(crate) fn spawn(
-        &mut self,
-        transport: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-        peer: Peer,
-    ) {
-        let (place, refusal) = match (&peer, self.max_per_address) {
-            (Peer::Tcp(address), Some(limit)) => {
-                let address = site(address.ip());
-                match Place::take(&self.places, Resident::Address(address), limit) {
-                    Some(place) => (Some(place), None),
-                    None => {
-                        let refusals = limits::MAX_REFUSALS;
-                        let Some(place) = Place::take(&self.places, Resident::Refused, refusals)
-                        else {
-                            // So many are being told already.
-                            trace::turned_away(&peer);
-                            return;
-                        };
-                        (Some(place), Some(too_many(address, limit)))
-                    }
-                }
-            }
-            _ => (None, None),
+    pub(crate) fn spawn(&mut self, accepted: Accepted) {
+        let peer = accepted.peer();
+        let Ok((place, refusal)) = self.admit(&peer) else {
+            // So many are being told already.
+            trace::turned_away(&peer);
+            return;
         };
         let wakes = Arc::new(Wakes::default());
         let registered = self.wakes.get_mut().unwrap_or_else(PoisonError::into_inner);
@@ -72,10 +54,33 @@ impl Connections {
         }
         registered.push(Arc::downgrade(&wakes));
         let shared = Arc::clone(&self.shared);
+        let deadline = Instant::now() + shared.bounds.handshake_timeout;
+        let opening = Opening::new(peer, refusal, deadline);
         self.tasks.spawn(async move {
             let _place = place;
-            serve(transport, peer, refusal, shared, wakes).await;
+            match accepted {
+                Accepted::Tcp(stream, _) => serve(stream, opening, shared, wakes).await,
+                Accepted::Unix(stream, _) => serve(stream, opening, shared, wakes).await,
+            }
         });
+    }
+
+    /// The place that a connection takes, and why its client is not served, if it is not.
+    fn admit(&self, peer: &Peer) -> Result<(Option<Place>, Option<Error>), Full> {
+        let (Peer::Tcp(address), Some(limit)) = (peer, self.max_per_address) else {
+            return Ok((None, None));
+        };
+        let address = site(address.ip());
+        match Place::take(&self.places, Resident::Address(address), limit) {
+            Some(place) => Ok((Some(place), None)),
+            None => self.refuse(too_many(address, limit)),
+        }
+    }
+
+    /// The place of a connection whose client is told why it is not served.
+    fn refuse(&self, error: Error) -> Result<(Option<Place>, Option<Error>), Full> {
+        let place = Place::take(&self.places, Resident::Refused, limits::MAX_REFUSALS);
+        Ok((Some(place.ok_or(Full)?), Some(error)))
     }
 
     /// Completes when a connection has ended; ready with `None` when there is none.
@@ -110,6 +115,9 @@ impl Connections {
         }
     }
 }
+
+/// So many clients are being told that they are not served that no further one is.
+struct Full;
 
 /// Whom an address belongs to, as far as it shows. An IPv4 client is the same one on a socket of either kind; an IPv6 client has a network
 /// of 64 bits, and can take a new address out of it for each connection.

@@ -11,6 +11,7 @@ mod driver;
 mod end;
 mod handlers;
 mod listener;
+mod opening;
 mod router;
 mod server;
 mod shared;

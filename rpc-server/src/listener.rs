@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use rpc_core::{Address, Error, limits};
+use rpc_core::{Address, Credentials, Error, Peer, limits};
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
@@ -74,7 +74,17 @@ enum Kind {
 /// A connection of either kind.
 pub(crate) enum Accepted {
     Tcp(TcpStream, SocketAddr),
-    Unix(UnixStream),
+    Unix(UnixStream, Credentials),
+}
+
+impl Accepted {
+    /// Who is at the other end.
+    pub(crate) fn peer(&self) -> Peer {
+        match self {
+            Self::Tcp(_, address) => Peer::Tcp(*address),
+            Self::Unix(_, credentials) => Peer::Unix(*credentials),
+        }
+    }
 }
 
 impl Listener {
@@ -138,7 +148,13 @@ impl Listener {
                 Ok(Accepted::Tcp(stream, address))
             }
             Kind::Unix(listener) => {
-                listener.accept().await.map(|(stream, _)| Accepted::Unix(stream))
+                let (stream, _) = listener.accept().await?;
+                // A client whose credentials are not to be had is as good as gone.
+                let gone = |_| io::Error::from(io::ErrorKind::ConnectionAborted);
+                let credentials = stream.peer_cred().map_err(gone)?;
+                let credentials =
+                    Credentials::new(credentials.uid(), credentials.gid(), credentials.pid());
+                Ok(Accepted::Unix(stream, credentials))
             }
         }
     }

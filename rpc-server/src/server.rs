@@ -13,6 +13,7 @@ use crate::{
     accept::{accept, accept_rest, drain},
     connections::Connections,
     listener::{Listener, TcpOptions},
+    opening::Opening,
     router::Router,
     shared::{Bounds, Shared},
     shutdown::{ServerState, ShutdownHandle, StateHandle, StateTeller, second_signal},
@@ -359,6 +360,8 @@ pub async fn serve_stream(
 ) -> Result<(), Error> {
     let router = Router::new(dispatchers, false)?;
     let shared = Arc::new(Shared::new(router, Config::default(), Bounds::default()));
-    crate::driver::serve(transport, Peer::Local, None, shared, Arc::default()).await;
+    let deadline = tokio::time::Instant::now() + shared.bounds.handshake_timeout;
+    let opening = Opening::new(Peer::Local, None, deadline);
+    crate::driver::serve(transport, opening, shared, Arc::default()).await;
     Ok(())
 }

@@ -4,6 +4,7 @@ use std::{
 };
 
 use super::{Context, Peer, Surroundings};
+use crate::Credentials;
 
 fn is_over(future: impl Future<Output = ()>) -> bool {
     let mut future = std::pin::pin!(future);
@@ -74,5 +75,8 @@ fn an_empty_context_has_no_surprises() {
 fn peers_are_written_like_addresses() {
     let address = "127.0.0.1:7000".parse().expect("an address");
     assert_eq!(Peer::Tcp(address).to_string(), "tcp://127.0.0.1:7000");
-    assert_eq!((Peer::Unix.to_string(), Peer::Local.to_string()), ("unix".into(), "local".into()));
+    let unix = Peer::Unix(Credentials::new(1000, 100, Some(7)));
+    assert_eq!(unix.to_string(), "unix (uid 1000, gid 100, pid 7)");
+    assert_eq!(Peer::Unix(Credentials::new(0, 0, None)).to_string(), "unix (uid 0, gid 0)");
+    assert_eq!(Peer::Local.to_string(), "local");
 }

@@ -13,8 +13,8 @@ use futures_util::FutureExt;
 
 use super::{Answer, Blank, Dispatcher, Incoming, Request, Session, slots};
 use crate::{
-    Code, Error, Value,
-    context::{Peer, Surroundings},
+    Code, Error, Peer, Value,
+    context::Surroundings,
     description::{Method, Service},
     payload::{Body, Payload},
     value::{Encoder, Piece, Structs},

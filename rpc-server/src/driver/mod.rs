@@ -27,7 +27,7 @@ use std::{
 
 use bytes::{Buf, BytesMut};
 use rpc_core::{
-    Error, Peer, Surroundings,
+    Error, Surroundings,
     buffer::WriteBuffer,
     connection::server::Connection,
     frame::{Frame, FrameCodec, FrameError, take_preface},
@@ -44,6 +44,7 @@ use tokio_util::{
 use crate::{
     end::End,
     handlers::Handlers,
+    opening::Opening,
     shared::Shared,
     slice::{Pace, Slice},
     timer::Timer,
@@ -64,60 +65,52 @@ const POLLS_AT_ONCE: u32 = 128;
 /// So many parts of large messages are sent, and what has arrived gets its turn.
 const PARTS_AT_ONCE: u32 = 4;
 
-/// Serves one connection to its end; or refuses to, once its client has introduced itself, for the reason in `refusal`.
+/// Serves one connection to its end; or refuses to, once its client has introduced itself, for the reason in `opening`.
 pub(crate) async fn serve(
     transport: impl AsyncRead + AsyncWrite + Unpin,
-    peer: Peer,
-    refusal: Option<Error>,
+    opening: Opening,
     shared: Arc<Shared>,
     wakes: Arc<Wakes>,
 ) {
-    let surroundings = Arc::new(Surroundings::new(peer));
+    let Opening { peer, proof, refusal, deadline, has_preface, input } = opening;
+    let surroundings = Arc::new(Surroundings::proved(peer, proof));
     let told = trace::Connection::open(surroundings.peer());
-    let end = serve_peer(transport, &surroundings, refusal, shared, wakes).await;
-    told.end(&end);
-}
-
-async fn serve_peer(
-    transport: impl AsyncRead + AsyncWrite + Unpin,
-    surroundings: &Arc<Surroundings>,
-    refusal: Option<Error>,
-    shared: Arc<Shared>,
-    wakes: Arc<Wakes>,
-) -> End {
-    let now = Instant::now();
     let mut driver = Driver {
         transport,
         machine: Connection::sharing(
             shared.config,
             Arc::clone(&shared.permits),
-            shared.bounds.retirement(now),
+            shared.bounds.retirement(Instant::now()),
         ),
         codec: FrameCodec::new(shared.config.max_message_size),
-        input: BytesMut::new(),
+        input,
         handlers: Handlers::new(
             &shared.router,
             Arc::clone(&shared.permits),
-            Arc::clone(surroundings),
+            Arc::clone(&surroundings),
             Arc::clone(&wakes),
         ),
-        surroundings,
+        surroundings: &surroundings,
         refusal,
         shared: &shared,
         wakes: &wakes,
         last_method: 0,
         pace: Pace::default(),
-        handshake: Some(now + shared.bounds.handshake_timeout),
+        handshake: Some(deadline),
         idle: None,
         timer: Timer::default(),
     };
+    if has_preface {
+        driver.machine.open_behind_preface();
+    }
     let end = std::future::poll_fn(|cx| {
         wakes.register(cx.waker());
         driver.turn(cx)
     })
     .await;
     // Boxed: a task is as large as all that it may ever wait for, and this is waited for once.
-    Box::pin(driver.close(end)).await
+    let end = Box::pin(driver.close(end)).await;
+    told.end(&end);
 }
 
 struct Driver<'a, T> {

@@ -12,7 +12,11 @@ use super::{
     calls::{Entry, Stage},
     link::{Link, LinkId, State, at_least},
 };
-use crate::{Code, Error, limits::LONGEST_PUSH_BACK};
+use crate::{
+    Code, Error,
+    frame::{VERSION, preface},
+    limits::LONGEST_PUSH_BACK,
+};
 
 /// How the next connection comes about.
 #[derive(Debug, Default)]
@@ -114,6 +118,15 @@ impl<W: Default> Channel<W> {
 
     /// There is a connection, which takes the new calls from now on.
     pub fn connected(&mut self, now: Instant) -> LinkId {
+        self.connected_with(&preface(VERSION.0, VERSION.1), now)
+    }
+
+    /// The same where the prefaces were exchanged already.
+    pub fn connected_behind_preface(&mut self, now: Instant) -> LinkId {
+        self.connected_with(&[], now)
+    }
+
+    fn connected_with(&mut self, preface: &[u8], now: Instant) -> LinkId {
         // One bound holds for the attempt and the server's hello together.
         let until = match self.dial.stage {
             DialStage::Dialling { until } => until,
@@ -121,7 +134,7 @@ impl<W: Default> Channel<W> {
         };
         self.dial.stage = DialStage::Idle;
         self.dial.is_wanted = false;
-        let link = self.links.connect(&self.config, until, now);
+        let link = self.links.connect(&self.config, preface, until, now);
         self.due(self.links.get(link).next_deadline());
         link
     }

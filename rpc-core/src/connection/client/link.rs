@@ -21,7 +21,6 @@ use crate::{
         keepalive::{Keepalive, Verdict},
         parts::{Assembly, Bulk},
     },
-    frame::{VERSION, preface},
     hello::Hello,
     limits::{ASSUMED_CALLS, MAX_LINKS},
     message,
@@ -99,10 +98,10 @@ pub(super) struct Link {
 }
 
 impl Link {
-    /// A new connection: preface and hello are written, and calls may follow (PROTOCOL 1.6).
-    fn new(config: &Config, until: Instant, now: Instant) -> Self {
+    /// A new connection: the preface, where it is still to be sent, and the hello are written, and calls may follow (PROTOCOL 1.6).
+    fn new(config: &Config, preface: &[u8], until: Instant, now: Instant) -> Self {
         let mut output = WriteBuffer::new();
-        output.raw(&preface(VERSION.0, VERSION.1));
+        output.raw(preface);
         let hello = Hello {
             max_message_size: config.max_message_size,
             stream_window: config.stream_window,
@@ -256,9 +255,15 @@ impl Links {
     }
 
     /// Adds a connection, which takes the new calls. The server is to introduce itself `until` then.
-    pub(super) fn connect(&mut self, config: &Config, until: Instant, now: Instant) -> LinkId {
+    pub(super) fn connect(
+        &mut self,
+        config: &Config,
+        preface: &[u8],
+        until: Instant,
+        now: Instant,
+    ) -> LinkId {
         debug_assert!(self.active.is_none(), "one connection takes new calls");
-        let link = Some(Link::new(config, until, now));
+        let link = Some(Link::new(config, preface, until, now));
         let index = match self.places.iter().position(Option::is_none) {
             Some(index) => {
                 self.places[index] = link;

@@ -132,9 +132,14 @@ impl Connection {
 
     /// Takes the version that the client's preface carried, and opens this side (PROTOCOL 1.4, 1.5).
     pub fn open(&mut self, (_, minor): (u16, u16)) {
+        self.output.raw(&preface(VERSION.0, minor.min(VERSION.1)));
+        self.open_behind_preface();
+    }
+
+    /// Opens this side where the prefaces were exchanged already (PROTOCOL 12.3).
+    pub fn open_behind_preface(&mut self) {
         debug_assert_eq!(self.state, State::Preface, "there is one preface");
         self.state = State::Hello;
-        self.output.raw(&preface(VERSION.0, minor.min(VERSION.1)));
         let hello = Hello {
             max_calls: self.config.max_calls,
             max_message_size: self.config.max_message_size,

@@ -1,0 +1,61 @@
+//! How a channel gets a connection: where to, and what happens on the socket before the protocol's own machine has it.
+//!
+//! ```text
+//!   look up, connect ──▶ TLS ──▶ shared key ──▶ the connection's machine: preface, hello, calls
+//! ```
+//!
+//! All of it is one attempt, which the channel bounds with its `connect_timeout`. An attempt that failed says whether the next one would
+//! fail for the same reason.
+
+use rpc_core::{Address, Error, connection::client::Outlook};
+
+use crate::transport::{TcpOptions, Transport};
+
+/// Where a channel connects to, and how.
+#[derive(Clone, Debug)]
+pub(crate) struct Dialler {
+    pub(crate) address: Address,
+    pub(crate) tcp: TcpOptions,
+}
+
+/// A connection whose machine has not begun.
+pub(crate) struct Dialled {
+    pub(crate) transport: Transport,
+    /// Whether the prefaces have been exchanged.
+    pub(crate) has_preface: bool,
+}
+
+impl From<Transport> for Dialled {
+    fn from(transport: Transport) -> Self {
+        Self { transport, has_preface: false }
+    }
+}
+
+/// Why there is no connection.
+#[derive(Clone, Debug)]
+pub(crate) struct Undialled {
+    pub(crate) error: Error,
+    /// Whether the next attempt would fail for the same reason.
+    pub(crate) outlook: Outlook,
+}
+
+impl Undialled {
+    /// The next attempt would fail for the same reason.
+    pub(crate) fn hopeless(error: Error) -> Self {
+        Self { error, outlook: Outlook::Hopeless }
+    }
+}
+
+impl From<Error> for Undialled {
+    fn from(error: Error) -> Self {
+        Self { error, outlook: Outlook::Open }
+    }
+}
+
+impl Dialler {
+    /// One attempt.
+    pub(crate) async fn dial(&self) -> Result<Dialled, Undialled> {
+        let transport = Transport::connect(&self.address, self.tcp).await?;
+        Ok(transport.into())
+    }
+}
