@@ -27,6 +27,7 @@ mod repeating;
 mod routing;
 mod runtimes;
 mod shutdown;
+mod socket_files;
 mod spawning;
 mod stream_ends;
 mod stream_lives;
