@@ -186,8 +186,8 @@ pub use rpc_core::{
 pub use rpc_macros::service;
 #[cfg(feature = "server")]
 pub use rpc_server::{
-    ListenOptions, Listener, Server, ServerState, ShutdownHandle, StateHandle, serve_stream,
-    shutdown_signal,
+    AddressRules, ListenOptions, Listener, Server, ServerState, ShutdownHandle, StateHandle,
+    serve_stream, shutdown_signal,
 };
 
 /// What the generated code uses. Not covered by any promise of stability.

@@ -6,6 +6,8 @@
 //! is asked for, and `trace` what all of them tell.
 
 mod accept;
+mod address_rules;
+mod admission;
 mod connections;
 mod driver;
 mod end;
@@ -25,6 +27,7 @@ mod timer;
 mod trace;
 mod wakes;
 
+pub use address_rules::AddressRules;
 pub use listen_options::ListenOptions;
 pub use listener::Listener;
 pub use server::{Server, serve_stream};

@@ -4,6 +4,7 @@
 //! [`support`]. A test waits for events only; where a timeout is the behaviour, either it is short and its end is awaited, or
 //! time is paused. Each has an overall bound, so that what hangs fails.
 
+mod address_rules;
 mod addresses;
 mod belongings;
 mod calls;
@@ -33,4 +34,5 @@ mod stream_ends;
 mod stream_lives;
 mod streams;
 mod support;
+mod unix_peers;
 mod waiting;
