@@ -1,9 +1,9 @@
 //! The server of `rpc`: a listener, one task per connection that drives its dispatchers, and an end in order.
 //!
 //! Users reach it through the facade, `rpc`. The way of a call through the files: `server` lets `accept` take a connection from the
-//! `listener`, and `connections` give it a task; `driver` is that task, which finds the method in `router` and lets `handlers` run it;
-//! `wakes` tells which handlers want to be polled, `tasks` holds those that run elsewhere, `slice` bounds a turn. `shutdown` is how the end
-//! is asked for, and `trace` what all of them tell.
+//! `listener` (whose Unix socket has a `socket_file`), and `connections` give it a task, if `admission` and `address_rules` let it; `driver`
+//! is that task, which finds the method in `router` and lets `handlers` run it; `wakes` tells which handlers want to be polled, `tasks`
+//! holds those that run elsewhere, `slice` bounds a turn. `shutdown` is how the end is asked for, and `trace` what all of them tell.
 
 mod accept;
 mod address_rules;

@@ -39,8 +39,8 @@ impl ListenOptions {
     }
 
     /// Sets how many connections the system holds that the server has not accepted yet; by default as many as the system lets it
-    /// (`net.core.somaxconn` on Linux, which also bounds what is set here). Further clients of TCP try again by themselves; those of a Unix socket wait,
-    /// or are told to.
+    /// (`net.core.somaxconn` on Linux, which also bounds what is set here). Further clients try again: of TCP, their system does; of a Unix socket,
+    /// they are told that it is full.
     pub fn backlog(mut self, connections: u32) -> Self {
         self.backlog = Some(connections.max(1));
         self
