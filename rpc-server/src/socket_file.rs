@@ -281,25 +281,4 @@ mod tests {
         assert_eq!(names_in(&directory), ["socket"]);
         fs::remove_dir_all(directory).expect("it is there");
     }
-
-    #[test]
-    fn a_full_queue_is_somebody_who_listens() {
-        let (directory, place) = place("full");
-        let socket = super::Socket::new(super::Domain::UNIX, super::Type::STREAM, None);
-        let socket = socket.expect("there are descriptors");
-        socket.bind(&place.address).expect("the name is free");
-        socket.listen(0).expect("it is bound");
-        let mut waiting = Vec::new();
-        loop {
-            let client = super::Socket::new(super::Domain::UNIX, super::Type::STREAM, None);
-            let client = client.expect("there are descriptors");
-            client.set_nonblocking(true).expect("it is open");
-            if client.connect(&place.address).is_err() {
-                break;
-            }
-            waiting.push(client);
-        }
-        assert!(place.has_listener().expect("it can be known"));
-        fs::remove_dir_all(directory).expect("it is there");
-    }
 }

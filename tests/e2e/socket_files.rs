@@ -12,7 +12,7 @@ use std::{
 };
 
 use rpc::{Code, Error, ListenOptions, Listener, Server};
-use tokio::net::UnixStream;
+use tokio::{net::UnixStream, process::Command};
 
 use crate::support::{Network, Place, ProbeDispatcher, Served, service, within};
 
@@ -117,6 +117,23 @@ async fn what_is_no_socket_stays() {
 }
 
 #[tokio::test]
+async fn where_it_cannot_be_known_whether_somebody_listens_it_stays() {
+    within(async {
+        let (place, path) = unix();
+        let listening = ListenOptions::new().unix_mode(0o000).bind(place.address()).await;
+        let _listening = listening.expect("it is free");
+        if UnixStream::connect(&path).await.is_ok() {
+            eprintln!("skipped: permissions do not bind the superuser");
+            return;
+        }
+        let before = inode(&path);
+        assert!(refused(&place).await.message().contains("cannot be known"));
+        assert_eq!(inode(&path), before);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_path_that_cannot_be_one_is_refused() {
     within(async {
         let (_place, path) = unix();
@@ -157,6 +174,25 @@ async fn its_permissions_are_those_that_were_asked_for() {
         assert_eq!(error.kind(), Code::InvalidArgument);
         assert!(error.message().contains("0o1777"), "{error}");
         assert_eq!(names_beside(&path), [""; 0]);
+    })
+    .await;
+}
+
+/// The umask belongs to the process: each is tried in one of its own.
+#[tokio::test]
+async fn the_umask_has_no_say_in_its_permissions() {
+    within(async {
+        for umask in ["000", "027", "077"] {
+            let output = Command::new("sh")
+                .args(["-c", "umask $0 && exec \"$@\"", umask])
+                .arg(std::env::current_exe().expect("it is known"))
+                .args(["--exact", "socket_files::its_permissions_are_those_that_were_asked_for"])
+                .output()
+                .await
+                .expect("there is a shell");
+            let told = String::from_utf8_lossy(&output.stdout);
+            assert!(output.status.success() && told.contains("1 passed"), "{umask}: {told}");
+        }
     })
     .await;
 }
