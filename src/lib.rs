@@ -51,7 +51,8 @@
 //!
 //! * [`service`](macro@service) turns a trait into a stub (`CalcClient`) and a dispatcher (`CalcDispatcher`). Its page lists what a
 //!   method may look like, and every option.
-//! * [`Server`] listens and runs dispatchers. [`Server::run_until`] with [`shutdown_signal`] ends it in order.
+//! * [`Server`] listens and runs dispatchers. [`Server::run_until`] with [`shutdown_signal`] ends it in order. [`Server::addresses`] and
+//!   [`Server::allow_unix_peers`] say who may connect, [`ListenOptions`] who may write to a Unix socket's file.
 //! * [`Channel`] is a client's handle to a server; a stub is a typed view of it. [`Channel::builder`] has the options.
 //! * [`Call`] is one call: a future with [`timeout`](Call::timeout) and [`metadata`](Call::metadata).
 //! * [`Error`] and [`CallError`] say why a call failed; [`Context`] is what a handler may know of its call.
@@ -147,8 +148,10 @@
 //! | DEBUG | one event at the end of each call, in its span | `outcome`, `elapsed_us` |
 //! | DEBUG | the same at the client, as the caller saw it | `side` = `client`, `method`, `outcome`, `elapsed_us` |
 //! | DEBUG | a connection opened, a connection ended | `peer`, `end` |
+//! | DEBUG | a connection was closed at once, and why | `peer` |
 //! | WARN | the first poll of a method's handler that took 10 ms | `method`, `spent` |
 //! | WARN | a connection could not be accepted | `error`, `pause` |
+//! | WARN | the rule of [`Server::allow_unix_peers`] panicked | `credentials` |
 //!
 //! An outcome is `ok`, `app` (the application's own error), `cancelled`, `expired`, `shed` (refused for want of room), `dropped` (with
 //! its connection, or its server), or a [`Code`]'s name. A call that did not start, because it was refused, has no span: its event has
@@ -165,7 +168,7 @@
 //!
 //! | feature | what it adds |
 //! |---|---|
-//! | `server` | [`Server`], [`Listener`], [`shutdown_signal`] |
+//! | `server` | [`Server`], [`Listener`], [`AddressRules`], [`shutdown_signal`] |
 //! | `client` | [`Channel`], [`Call`], and the stubs |
 //! | `macros` | [`service`](macro@service) |
 //! | `tracing` | spans and events for calls and connections, with the target `rpc` |
@@ -186,7 +189,8 @@ pub use rpc_core::{
 pub use rpc_macros::service;
 #[cfg(feature = "server")]
 pub use rpc_server::{
-    Listener, Server, ServerState, ShutdownHandle, StateHandle, serve_stream, shutdown_signal,
+    AddressRules, ListenOptions, Listener, Server, ServerState, ShutdownHandle, StateHandle,
+    serve_stream, shutdown_signal,
 };
 
 /// What the generated code uses. Not covered by any promise of stability.

@@ -15,7 +15,7 @@ use std::{
 
 use bytes::{Buf, Bytes, BytesMut};
 use rpc_core::{
-    Error, Violation,
+    Code, Error, Violation,
     buffer::WriteBuffer,
     connection::client::{Event, LinkId, Outgoing, Outlook},
     frame::{Frame, FrameCodec, FrameError, take_preface},
@@ -362,7 +362,12 @@ impl Connected {
     fn closed(&mut self) -> Error {
         if let Some(reason) = self.farewell.take() {
             let message = format!("the server closed the connection: {}", reason.message());
-            return Error::unavailable(message).with_source(reason);
+            let kind = match reason.kind() {
+                // It does not serve this client, and would not on the next connection.
+                refused @ (Code::PermissionDenied | Code::Unauthenticated) => refused,
+                _ => Code::Unavailable,
+            };
+            return Error::new(kind, message).with_source(reason);
         }
         if !self.has_preface {
             return Error::unavailable(

@@ -47,7 +47,8 @@ pub const RETRY_AFTER: Duration = Duration::from_millis(50);
 /// The connections that a server serves at once: 10,000. Setter: `max_connections`.
 pub const MAX_CONNECTIONS: usize = 10_000;
 
-/// Clients that are told at once that there are too many connections from their address: 64. Further ones are closed without a word.
+/// Clients that are told at once why they are not served, such as that there are too many connections from their address: 64. Further ones are
+/// closed without a word.
 pub const MAX_REFUSALS: usize = 64;
 
 /// How deep arrays and maps may nest in a payload: 128 (PROTOCOL 3.6).

@@ -12,7 +12,8 @@ use rpc_core::{Error, Peer, limits};
 use tokio::{task::JoinSet, time::Instant};
 
 use crate::{
-    driver::serve, listener::Accepted, opening::Opening, shared::Shared, trace, wakes::Wakes,
+    admission::Admission, driver::serve, listener::Accepted, opening::Opening, shared::Shared,
+    trace, wakes::Wakes,
 };
 
 /// How long a server that ends waits for tasks that were told to end at once.
@@ -24,24 +25,30 @@ pub(crate) struct Connections {
     tasks: JoinSet<()>,
     /// What wakes each task; pruned when it has grown to twice the number of connections.
     wakes: Mutex<Vec<Weak<Wakes>>>,
-    max_per_address: Option<usize>,
+    admission: Admission,
     places: Arc<Places>,
 }
 
 impl Connections {
-    pub(crate) fn new(shared: Arc<Shared>, max_per_address: Option<usize>) -> Self {
+    pub(crate) fn new(shared: Arc<Shared>, admission: Admission) -> Self {
         Self {
             shared,
             tasks: JoinSet::new(),
             wakes: Mutex::new(Vec::new()),
-            max_per_address,
+            admission,
             places: Arc::default(),
         }
     }
 
-    /// Serves a connection in a task of its own; or tells its client why not.
+    /// Serves a connection in a task of its own; or tells its client why not; or, where its address is denied, closes it at once.
     pub(crate) fn spawn(&mut self, accepted: Accepted) {
         let peer = accepted.peer();
+        if let Peer::Tcp(address) = &peer
+            && !self.admission.addresses.admits(address.ip())
+        {
+            trace::denied(&peer);
+            return;
+        }
         let Ok((place, refusal)) = self.admit(&peer) else {
             // So many are being told already.
             trace::turned_away(&peer);
@@ -67,7 +74,12 @@ impl Connections {
 
     /// The place that a connection takes, and why its client is not served, if it is not.
     fn admit(&self, peer: &Peer) -> Result<(Option<Place>, Option<Error>), Full> {
-        let (Peer::Tcp(address), Some(limit)) = (peer, self.max_per_address) else {
+        if let Peer::Unix(credentials) = peer
+            && let Some(objection) = self.admission.objection(credentials)
+        {
+            return self.refuse(objection);
+        }
+        let (Peer::Tcp(address), Some(limit)) = (peer, self.admission.max_per_address) else {
             return Ok((None, None));
         };
         let address = site(address.ip());

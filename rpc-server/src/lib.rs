@@ -1,27 +1,34 @@
 //! The server of `rpc`: a listener, one task per connection that drives its dispatchers, and an end in order.
 //!
 //! Users reach it through the facade, `rpc`. The way of a call through the files: `server` lets `accept` take a connection from the
-//! `listener`, and `connections` give it a task; `driver` is that task, which finds the method in `router` and lets `handlers` run it;
-//! `wakes` tells which handlers want to be polled, `tasks` holds those that run elsewhere, `slice` bounds a turn. `shutdown` is how the end
-//! is asked for, and `trace` what all of them tell.
+//! `listener` (whose Unix socket has a `socket_file`), and `connections` give it a task, if `admission` and `address_rules` let it; `driver`
+//! is that task, which finds the method in `router` and lets `handlers` run it; `wakes` tells which handlers want to be polled, `tasks`
+//! holds those that run elsewhere, `slice` bounds a turn. `shutdown` is how the end is asked for, and `trace` what all of them tell.
 
 mod accept;
+mod address_rules;
+mod admission;
 mod connections;
 mod driver;
 mod end;
 mod handlers;
+mod listen_options;
 mod listener;
+mod lock_file;
 mod opening;
 mod router;
 mod server;
 mod shared;
 mod shutdown;
 mod slice;
+mod socket_file;
 mod tasks;
 mod timer;
 mod trace;
 mod wakes;
 
+pub use address_rules::AddressRules;
+pub use listen_options::ListenOptions;
 pub use listener::Listener;
 pub use server::{Server, serve_stream};
 pub use shutdown::{ServerState, ShutdownHandle, StateHandle, shutdown_signal};

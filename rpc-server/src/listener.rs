@@ -1,16 +1,18 @@
 //! Where a server listens: TCP, a Unix socket, or a listener that somebody else bound.
 
-use std::{
-    io,
-    net::SocketAddr,
-    os::unix::fs::MetadataExt,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{io, net::SocketAddr, path::Path, time::Duration};
 
 use rpc_core::{Address, Credentials, Error, Peer, limits};
 use socket2::{SockRef, TcpKeepalive};
-use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use tokio::{
+    net::{TcpListener, TcpSocket, TcpStream, UnixListener, UnixStream, lookup_host},
+    task::spawn_blocking,
+};
+
+use crate::{
+    listen_options::ListenOptions,
+    socket_file::{self, SocketFile},
+};
 
 /// A bound socket that accepts connections.
 ///
@@ -27,7 +29,8 @@ use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 /// ```
 ///
 /// The file of a Unix socket that [`Listener::bind`] made is removed when the listener is dropped, unless another file has
-/// taken its place.
+/// taken its place. One that is left by a server that was killed is replaced by the next one; one at which somebody listens is not, and neither is
+/// anything that is no socket. [`ListenOptions`] sets the file's permissions.
 #[derive(Debug)]
 pub struct Listener {
     /// Removed when this is dropped; first, so that whoever finds nobody listening can take its place.
@@ -92,13 +95,16 @@ impl Listener {
     ///
     /// # Errors
     ///
-    /// `invalid_argument` for what is not an address, `unavailable` where the system refuses; both name the address.
+    /// `invalid_argument` for what is not an address, `unavailable` where the system refuses, or where somebody listens there; both name the address.
     pub async fn bind(address: impl AsRef<str>) -> Result<Self, Error> {
-        let address: Address = address.as_ref().parse()?;
+        ListenOptions::new().bind(address).await
+    }
+
+    pub(crate) async fn bind_with(address: &str, options: ListenOptions) -> Result<Self, Error> {
+        let address: Address = address.parse()?;
         let bound = match &address {
-            Address::Tcp(host) => TcpListener::bind(host).await.map(Self::from),
-            Address::Unix(path) => UnixListener::bind(path)
-                .map(|listener| Self { _file: SocketFile::of(path), ..Self::from(listener) }),
+            Address::Tcp(host) => listen_on_tcp(host, options).await.map(Self::from),
+            Address::Unix(path) => listen_on_unix(path, options).await,
             _ => Err(io::ErrorKind::Unsupported.into()),
         };
         bound.map_err(|error| {
@@ -191,31 +197,31 @@ impl TryFrom<std::os::unix::net::UnixListener> for Listener {
     }
 }
 
-/// The file of a Unix socket, which outlives the socket if nobody removes it.
-#[derive(Debug)]
-struct SocketFile {
-    path: PathBuf,
-    device: u64,
-    inode: u64,
-}
-
-impl SocketFile {
-    fn of(path: &Path) -> Option<Self> {
-        // A relative path must lead to the same file when the program has changed its directory.
-        let path = path.canonicalize().ok()?;
-        let metadata = path.symlink_metadata().ok()?;
-        Some(Self { path, device: metadata.dev(), inode: metadata.ino() })
-    }
-}
-
-impl Drop for SocketFile {
-    fn drop(&mut self) {
-        if let Ok(metadata) = self.path.symlink_metadata()
-            && (metadata.dev(), metadata.ino()) == (self.device, self.inode)
-        {
-            let _ = std::fs::remove_file(&self.path);
+/// Listens on the first of a name's addresses that can be had.
+async fn listen_on_tcp(host: &str, options: ListenOptions) -> io::Result<TcpListener> {
+    let listen = |address: SocketAddr| {
+        let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+        // Connections of a server that was here before may linger.
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        socket.listen(options.queue().unsigned_abs())
+    };
+    let mut failure = None;
+    for address in lookup_host(host).await? {
+        match listen(address) {
+            Ok(listener) => return Ok(listener),
+            Err(error) => failure = Some(error),
         }
     }
+    Err(failure.unwrap_or_else(|| io::Error::other("its name has no address")))
+}
+
+async fn listen_on_unix(path: &Path, options: ListenOptions) -> io::Result<Listener> {
+    let path = path.to_owned();
+    let listening =
+        spawn_blocking(move || socket_file::listen(&path, options.unix_mode, options.queue()));
+    let (listener, file) = listening.await??;
+    Ok(Listener { _file: Some(file), ..Listener::from(UnixListener::from_std(listener)?) })
 }
 
 fn unusable(error: io::Error) -> Error {

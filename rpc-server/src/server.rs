@@ -7,10 +7,12 @@
 
 use std::{future::poll_fn, pin::pin, sync::Arc, task::Poll, time::Duration};
 
-use rpc_core::{Address, Dispatcher, Error, Peer, connection::server::Config, limits};
+use rpc_core::{Address, Credentials, Dispatcher, Error, Peer, connection::server::Config, limits};
 
 use crate::{
     accept::{accept, accept_rest, drain},
+    address_rules::AddressRules,
+    admission::Admission,
     connections::Connections,
     listener::{Listener, TcpOptions},
     opening::Opening,
@@ -37,7 +39,7 @@ pub struct Server {
     config: Config,
     bounds: Bounds,
     max_connections: usize,
-    max_connections_per_address: Option<usize>,
+    admission: Admission,
     tcp: TcpOptions,
     spawns: bool,
     shutdown: ShutdownHandle,
@@ -64,7 +66,7 @@ impl Server {
             config: Config::default(),
             bounds: Bounds::default(),
             max_connections: limits::MAX_CONNECTIONS,
-            max_connections_per_address: None,
+            admission: Admission::default(),
             tcp: TcpOptions::default(),
             spawns: false,
             shutdown: ShutdownHandle::default(),
@@ -207,7 +209,39 @@ impl Server {
     /// limit of its own by default, because many clients may stand behind one address. At least 1. Further ones are told so and closed;
     /// clients of this project try again a little later. Unix sockets have no address.
     pub fn max_connections_per_address(mut self, connections: usize) -> Self {
-        self.max_connections_per_address = Some(connections.max(1));
+        self.admission.max_per_address = Some(connections.max(1));
+        self
+    }
+
+    /// Sets which addresses may connect over TCP; all of them by default. Unix sockets have no address.
+    ///
+    /// They are asked about before anything is read. A connection that is denied is closed without a word and counts nowhere; at its client, calls
+    /// fail with `unavailable`. The rules are shared: [`AddressRules::replace`] on a clone changes them while the server runs, for the next connections.
+    pub fn addresses(mut self, rules: AddressRules) -> Self {
+        self.admission.addresses = rules;
+        self
+    }
+
+    /// Sets who may connect to a Unix socket, besides what the permissions of its file say
+    /// (see [`ListenOptions::unix_mode`](crate::ListenOptions::unix_mode)); by default whoever those let. TCP has no credentials.
+    ///
+    /// The rule is asked once for each connection, where connections are accepted: it must not block. Where it says no, or panics, the client is told
+    /// `permission_denied`, and none of its calls runs.
+    ///
+    /// ```no_run
+    /// # async fn example() -> Result<(), rpc_core::Error> {
+    /// # use rpc_server::Server;
+    /// // The superuser, and the members of one group whose primary group it is.
+    /// let server = Server::bind("unix:///run/calc/socket").await?;
+    /// let server = server.allow_unix_peers(|peer| peer.uid == 0 || peer.gid == 2_000);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn allow_unix_peers(
+        mut self,
+        rule: impl Fn(&Credentials) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        self.admission.unix_peers = Some(Box::new(rule));
         self
     }
 
@@ -293,7 +327,7 @@ impl Server {
         listener.set_options(self.tcp);
         let router = Router::new(dispatchers, self.spawns)?;
         let shared = Arc::new(Shared::new(router, config.clamped(), bounds));
-        let mut connections = Connections::new(shared, self.max_connections_per_address);
+        let mut connections = Connections::new(shared, self.admission);
         let mut abort = pin!(shutdown.abort.cancelled());
         state.tell(ServerState::Ready);
         let is_aborted = {

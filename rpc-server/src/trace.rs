@@ -5,12 +5,14 @@
 
 #[cfg(feature = "tracing")]
 pub(crate) use on::{
-    Call, Connection, Scope, accept_failed, connection_panicked, refused, slow_poll, turned_away,
+    Call, Connection, Scope, accept_failed, connection_panicked, denied, refused, rule_panicked,
+    slow_poll, turned_away,
 };
 
 #[cfg(not(feature = "tracing"))]
 pub(crate) use off::{
-    Call, Connection, Scope, accept_failed, connection_panicked, refused, slow_poll, turned_away,
+    Call, Connection, Scope, accept_failed, connection_panicked, denied, refused, rule_panicked,
+    slow_poll, turned_away,
 };
 
 #[cfg(feature = "tracing")]
@@ -20,7 +22,7 @@ mod on {
         time::{Duration, Instant},
     };
 
-    use rpc_core::{Error, Outcome, Peer};
+    use rpc_core::{Credentials, Error, Outcome, Peer};
     use tracing::{Level, Span, debug, debug_span, enabled, warn};
 
     /// A call that is told, if anybody listens: its last event comes with [`end`](Self::end), or when it is dropped.
@@ -107,9 +109,19 @@ mod on {
         }
     }
 
-    /// A connection was closed at once: its address has too many, and so many others are being told that they are too many.
+    /// A connection was closed at once: its client was not to be served, and so many others are being told that they are not.
     pub(crate) fn turned_away(peer: &Peer) {
-        debug!(target: "rpc", %peer, "a connection was closed at once: too many from its address");
+        debug!(target: "rpc", %peer, "a connection was closed at once: too many are being told why they are not served");
+    }
+
+    /// A connection was closed at once: the server's rules deny its address.
+    pub(crate) fn denied(peer: &Peer) {
+        debug!(target: "rpc", %peer, "a connection was closed at once: its address is denied");
+    }
+
+    /// The rule for Unix sockets panicked, which counts as a no.
+    pub(crate) fn rule_panicked(credentials: &Credentials) {
+        warn!(target: "rpc", %credentials, "the rule of `allow_unix_peers` panicked; the client was not admitted, and the server goes on");
     }
 
     pub(crate) fn accept_failed(error: &io::Error, pause: Duration) {
@@ -135,7 +147,7 @@ mod on {
 mod off {
     use std::{fmt, io, time::Duration};
 
-    use rpc_core::{Error, Outcome, Peer};
+    use rpc_core::{Credentials, Error, Outcome, Peer};
 
     #[derive(Debug, Default)]
     pub(crate) struct Call(());
@@ -182,6 +194,10 @@ mod off {
     }
 
     pub(crate) fn turned_away(_: &Peer) {}
+
+    pub(crate) fn denied(_: &Peer) {}
+
+    pub(crate) fn rule_panicked(_: &Credentials) {}
 
     pub(crate) fn accept_failed(_: &io::Error, _: Duration) {}
 

@@ -4,6 +4,7 @@
 //! [`support`]. A test waits for events only; where a timeout is the behaviour, either it is short and its end is awaited, or
 //! time is paused. Each has an overall bound, so that what hangs fails.
 
+mod address_rules;
 mod addresses;
 mod belongings;
 mod calls;
@@ -27,9 +28,11 @@ mod repeating;
 mod routing;
 mod runtimes;
 mod shutdown;
+mod socket_files;
 mod spawning;
 mod stream_ends;
 mod stream_lives;
 mod streams;
 mod support;
+mod unix_peers;
 mod waiting;

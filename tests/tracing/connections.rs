@@ -2,8 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
-use rpc::Server;
-use tokio::net::TcpStream;
+use rpc::{AddressRules, Server};
+use tokio::net::{TcpStream, UnixStream};
 use tracing::{Level, subscriber::DefaultGuard};
 
 use crate::{
@@ -119,4 +119,33 @@ async fn connections_that_end_with_their_server_are_told_before_it_has_ended() {
     let ends = served.log.told().into_iter().filter_map(|mut told| told.fields.remove("end"));
     assert_eq!(ends.collect::<Vec<_>>(), ["the server ended"]);
     assert_eq!(served.end(&peer).await, "the server ended");
+}
+
+#[tokio::test]
+async fn who_may_not_connect_is_told_of() {
+    let rules: AddressRules = "deny 127.0.0.1".parse().expect("it is a rule");
+    let served = served(|server| server.addresses(rules)).await;
+    let stream = TcpStream::connect(served.address.trim_start_matches("tcp://")).await;
+    let peer = format!("tcp://{}", stream.expect("it listens").local_addr().expect("it is bound"));
+    served.told("a connection was closed at once: its address is denied", &peer).await;
+}
+
+#[tokio::test]
+async fn a_rule_that_panics_is_told_of() {
+    let (log, _guard) = own_log(Level::WARN);
+    let path = std::env::temp_dir().join(format!("rpc-tracing-rule-{}", std::process::id()));
+    let server = Server::bind(format!("unix://{}", path.display())).await.expect("it is free");
+    let server = server.allow_unix_peers(|_| panic!("the rule has a mistake"));
+    let running = tokio::spawn(server.serve(IdleDispatcher::new(Service)));
+    let mut wire = Wire::new(UnixStream::connect(&path).await.expect("it listens"));
+    wire.introduce().await;
+    assert!(matches!(wire.hear().await, Said::GoAway { .. }));
+    let is_it = |told: &crate::log::Told| {
+        let message = told.fields.get("message");
+        message
+            .is_some_and(|message| message.starts_with("the rule of `allow_unix_peers` panicked"))
+    };
+    let told = log.wait_for(1, is_it).await;
+    assert!(told[0].fields["credentials"].starts_with("uid "), "{told:?}");
+    running.abort();
 }
