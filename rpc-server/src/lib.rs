@@ -19,6 +19,8 @@ mod shutdown;
 mod slice;
 mod tasks;
 mod timer;
+#[cfg(feature = "tls")]
+mod tls;
 mod trace;
 mod wakes;
 
