@@ -141,8 +141,14 @@
 //!
 //! With the feature `tls`, a server whose address is `tls://…` has a certificate, and may want one of its clients:
 //!
-#![cfg_attr(all(feature = "tls", feature = "server", feature = "client", feature = "macros"), doc = "```no_run")]
-#![cfg_attr(not(all(feature = "tls", feature = "server", feature = "client", feature = "macros")), doc = "```ignore")]
+#![cfg_attr(
+    all(feature = "tls", feature = "server", feature = "client", feature = "macros"),
+    doc = "```no_run"
+)]
+#![cfg_attr(
+    not(all(feature = "tls", feature = "server", feature = "client", feature = "macros")),
+    doc = "```ignore"
+)]
 //! use rpc::{
 //!     Channel, Context, Error, Server,
 //!     tls::{ClientTls, ServerTls},

@@ -134,7 +134,9 @@ pub(super) fn unusable(error: rustls::Error) -> Error {
 /// What is wrong with a revocation list, behind "a revocation list".
 pub(super) fn revocation_list(error: &CertRevocationListError) -> String {
     match error {
-        CertRevocationListError::ParseError => "is not encoded as such lists are".to_owned(),
+        CertRevocationListError::ParseError | CertRevocationListError::Other(_) => {
+            "is not encoded as such lists are".to_owned()
+        }
         other => format!("cannot be used: {other:?}"),
     }
 }
