@@ -15,7 +15,7 @@ use std::{
 
 use bytes::{Buf, Bytes, BytesMut};
 use rpc_core::{
-    Error, Violation,
+    Code, Error, Violation,
     buffer::WriteBuffer,
     connection::client::{Event, LinkId, Outgoing, Outlook},
     frame::{Frame, FrameCodec, FrameError, take_preface},
@@ -380,7 +380,12 @@ impl Connected {
     fn closed(&mut self) -> Error {
         if let Some(reason) = self.farewell.take() {
             let message = format!("the server closed the connection: {}", reason.message());
-            return Error::unavailable(message).with_source(reason);
+            // Who is not let in at all does not wait for a server that is there.
+            let code = match reason.kind() {
+                kind @ (Code::Unauthenticated | Code::PermissionDenied) => kind,
+                _ => Code::Unavailable,
+            };
+            return Error::new(code, message).with_source(reason);
         }
         if !self.has_preface {
             return Error::unavailable(

@@ -3,6 +3,7 @@
 use std::{
     net::{IpAddr, Ipv4Addr},
     sync::atomic::{AtomicU64, Ordering},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use rcgen::{
@@ -19,6 +20,8 @@ pub enum Validity {
     Past,
     /// From the first of January 4000 on.
     Future,
+    /// Until so many seconds from now.
+    For(u64),
 }
 
 /// A certificate and its key, in PEM.
@@ -111,6 +114,11 @@ impl Authority {
             Validity::Past => {
                 params.not_before = date_time_ymd(2000, 1, 1);
                 params.not_after = date_time_ymd(2001, 1, 1);
+            }
+            Validity::For(seconds) => {
+                let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("it is behind 1970");
+                let end = Duration::from_secs(now.as_secs() + seconds);
+                params.not_after = date_time_ymd(1970, 1, 1) + end;
             }
             Validity::Future => {
                 params.not_before = date_time_ymd(4000, 1, 1);

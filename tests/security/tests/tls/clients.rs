@@ -136,3 +136,25 @@ async fn a_certificate_that_nobody_asked_for_is_not_shown() {
     let tls = identified(trusting(&world.servers), &world.clients.client("somebody"));
     assert_eq!(served.client(&tls).await.whoami().await.expect("it answers"), None);
 }
+
+#[tokio::test]
+async fn a_resumed_session_does_not_outlive_its_certificate() {
+    let world = World::new();
+    let served = Served::new(world.mutual()).await;
+    let issued = world.clients.client_with("worker", Validity::For(2));
+    let tls = identified(trusting(&world.servers), &issued);
+    let start = std::time::Instant::now();
+    // Each resumes the session of the one before.
+    let error = loop {
+        assert!(start.elapsed() < crate::LONG, "it should have expired");
+        match served.channel(&tls).await {
+            Ok(channel) => match within(VaultClient::new(channel).find(7)).await {
+                Ok(_) => {}
+                Err(error) => break error,
+            },
+            Err(error) => break error,
+        }
+    };
+    assert!(start.elapsed() > std::time::Duration::from_secs(1), "it was served at first");
+    check(&error, &["the client's certificate has expired: it was valid until"]);
+}
