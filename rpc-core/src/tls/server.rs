@@ -142,6 +142,10 @@ impl ServerTls {
     }
 
     /// Serves clients without a certificate too; one that has a certificate must have one that holds. Without roots for clients, none is asked for.
+    ///
+    /// # Panics
+    ///
+    /// Where the system has no randomness.
     pub fn optional_client_certificate(self) -> Self {
         let parts = Parts { is_optional: true, ..self.parts().clone() };
         Self::of(parts).expect("it was made of them already, with stricter rules")
@@ -180,6 +184,10 @@ impl ServerTls {
     }
 
     /// Serves clients that speak TLS 1.2 too. They are refused otherwise.
+    ///
+    /// # Panics
+    ///
+    /// Where the system has no randomness.
     pub fn allow_tls12(self) -> Self {
         let parts = Parts { versions: Versions::From12, ..self.parts().clone() };
         Self::of(parts).expect("every provider has cipher suites for both versions")

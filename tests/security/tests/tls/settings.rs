@@ -9,7 +9,7 @@ use rpc_security_tests::{
     vault::{MyVault, VaultDispatcher},
 };
 
-use crate::{Served, exchanging::Folder, identified, server_tls, trusting, within};
+use crate::{Served, exchanging::Folder, identified, mutual, server_tls, trusting, within};
 
 fn check(error: &Error, kind: Code, words: &[&str]) {
     assert_eq!(error.kind(), kind, "{error}");
@@ -131,10 +131,20 @@ fn no_key_is_shown() {
 }
 
 #[tokio::test]
-async fn the_provider_is_named() {
-    let authority = Authority::new("the authority");
-    let tls = server_tls(&authority.server()).provider(Provider::Ring).expect("it is sound");
-    let served = Served::new(tls).await;
-    let client = served.client(&trusting(&authority).provider(Provider::Ring)).await;
-    assert_eq!(client.find(1).await.expect("it answers"), 1);
+async fn providers_understand_each_other() {
+    let (servers, clients) = (Authority::new("servers"), Authority::new("clients"));
+    let providers = [
+        Provider::Ring,
+        #[cfg(feature = "aws-lc-rs")]
+        Provider::AwsLcRs,
+    ];
+    for at_server in providers {
+        for at_client in providers {
+            let tls = mutual(&servers.server(), &clients).provider(at_server);
+            let served = Served::new(tls.expect("it is sound")).await;
+            let tls = identified(trusting(&servers), &clients.client("worker")).provider(at_client);
+            let client = served.client(&tls).await;
+            assert!(client.whoami().await.expect("it answers").is_some());
+        }
+    }
 }
