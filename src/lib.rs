@@ -138,6 +138,65 @@
 //! the middle of a message is not waited for. [`ShutdownHandle::abort`] ends the server at once, and so does a second SIGINT or SIGTERM behind
 //! one that [`shutdown_signal`] caught. [`Server::state_handle`] tells a health check or a supervisor how far the server is.
 //!
+//! # TLS
+//!
+//! With the feature `tls`, a server whose address is `tls://…` has a certificate, and may want one of its clients:
+//!
+#![cfg_attr(
+    all(feature = "tls", feature = "server", feature = "client", feature = "macros"),
+    doc = "```no_run"
+)]
+#![cfg_attr(
+    not(all(feature = "tls", feature = "server", feature = "client", feature = "macros")),
+    doc = "```ignore"
+)]
+//! use rpc::{
+//!     Channel, Context, Error, Server,
+//!     tls::{ClientTls, ServerTls},
+//! };
+//!
+//! #[rpc::service]
+//! trait Vault {
+//!     async fn whoami(&self, ctx: &Context) -> Result<String, Error>;
+//! }
+//!
+//! struct MyVault;
+//!
+//! impl Vault for MyVault {
+//!     async fn whoami(&self, ctx: &Context) -> Result<String, Error> {
+//!         let certificate = ctx.certificate().ok_or_else(|| Error::unauthenticated("who is it?"))?;
+//!         Ok(certificate.subject().to_owned())
+//!     }
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Error> {
+//! // The server, which serves only clients that have a certificate of the authority in `clients.pem`:
+//! let tls = ServerTls::from_pem_files("server.pem", "server.key")?
+//!     .client_roots_pem_file("clients.pem")?;
+//! let server = Server::bind("tls://0.0.0.0:7443").await?.tls(tls.clone());
+//! tokio::spawn(server.serve(VaultDispatcher::new(MyVault)));
+//! // When the files have changed, for the connections that come from now on:
+//! tls.reload()?;
+//!
+//! // A client of a server whose certificate is of an authority that the system trusts:
+//! let vault = VaultClient::connect("tls://vault.example:7443").await?;
+//!
+//! // One with a certificate, of a server with an authority of its own:
+//! let tls = ClientTls::new()
+//!     .roots_pem_file("ca.pem")?
+//!     .identity_pem_files("client.pem", "client.key")?;
+//! let channel = Channel::builder("tls://vault.internal:7443").tls(tls).connect().await?;
+//! println!("{}", VaultClient::new(channel).whoami().await?);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! TLS 1.3 is spoken, and 1.2 where both ends are told to allow it. A client always verifies the server's certificate, against the host of the address
+//! unless `server_name` is set. A mistake in a certificate fails the call at once, with an error that says which
+//! mistake it is and what to do. Sessions are resumed, and none of them outlives a reload. [`Context::certificate`] is what TLS has verified of the
+//! caller: its subject, its names, its fingerprint.
+//!
 //! # What is told
 //!
 //! With the feature `tracing`, and where a subscriber listens to the target `rpc`:
@@ -164,7 +223,7 @@
 //!
 //! # Features
 //!
-//! All are on by default; each builds alone.
+//! The first four are on by default; each builds alone.
 //!
 //! | feature | what it adds |
 //! |---|---|
@@ -172,6 +231,8 @@
 //! | `client` | [`Channel`], [`Call`], and the stubs |
 //! | `macros` | [`service`](macro@service) |
 //! | `tracing` | spans and events for calls and connections, with the target `rpc` |
+//! | `tls` | TLS, with rustls and ring: `tls://` addresses and the module `tls`; needs a C compiler |
+//! | `tls-aws-lc-rs` | the same, and AWS-LC as a second provider of cryptography |
 //!
 //! The protocol is specified in `docs/PROTOCOL.md`, for clients in other languages.
 
@@ -192,6 +253,14 @@ pub use rpc_server::{
     AddressRules, ListenOptions, Listener, Server, ServerState, ShutdownHandle, StateHandle,
     serve_stream, shutdown_signal,
 };
+
+/// TLS at both ends: certificates, and who trusts whom.
+///
+/// `tls` on a [`Server`] takes a [`ServerTls`](tls::ServerTls), `tls` on a [`ChannelBuilder`] a [`ClientTls`](tls::ClientTls).
+#[cfg(feature = "tls")]
+pub mod tls {
+    pub use rpc_core::tls::{ClientTls, Provider, ServerTls};
+}
 
 /// What the generated code uses. Not covered by any promise of stability.
 #[doc(hidden)]

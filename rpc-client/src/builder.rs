@@ -6,6 +6,8 @@ use std::{
     time::Duration,
 };
 
+#[cfg(feature = "tls")]
+use rpc_core::tls::ClientTls;
 use rpc_core::{
     Address, Backoff, Error, Structs,
     connection::client::{self, Config},
@@ -43,6 +45,8 @@ pub struct ChannelBuilder {
     max_metadata_size: usize,
     config: Config,
     tcp: TcpOptions,
+    #[cfg(feature = "tls")]
+    tls: Option<ClientTls>,
 }
 
 impl ChannelBuilder {
@@ -53,6 +57,8 @@ impl ChannelBuilder {
             max_metadata_size: limits::MAX_METADATA_SIZE,
             config: Config::default(),
             tcp: TcpOptions { nodelay: true, keepalive: None },
+            #[cfg(feature = "tls")]
+            tls: None,
         }
     }
 
@@ -186,6 +192,16 @@ impl ChannelBuilder {
         self
     }
 
+    /// Sets whom a channel to a `tls://` address trusts, and the certificate that it shows; the authorities of the system and none by default.
+    /// Channels that share one resume each other's sessions.
+    ///
+    /// With an address of another kind it is an error, `invalid_argument`: nobody is to believe in vain that a connection is secure.
+    #[cfg(feature = "tls")]
+    pub fn tls(mut self, tls: ClientTls) -> Self {
+        self.tls = Some(tls);
+        self
+    }
+
     /// Writes structs as arrays of their fields, in both directions: smaller and faster, but both ends must be built from
     /// the same definition, because fields that were reordered are swapped silently.
     pub fn compact_structs(mut self) -> Self {
@@ -221,7 +237,29 @@ impl ChannelBuilder {
     ///
     /// What is wrong with the address, or does not go with it.
     fn dialler(&self) -> Result<Dialler, Error> {
-        Ok(Dialler { address: self.address.clone()?, tcp: self.tcp })
+        let address = self.address.clone()?;
+        #[cfg(feature = "tls")]
+        let tls = match (&address, &self.tls) {
+            (Address::Tls(_), tls) => Some(tls.clone().unwrap_or_default()),
+            (_, None) => None,
+            (_, Some(_)) => {
+                return Err(Error::invalid_argument(format!(
+                    "`tls` was set on a channel to {address}, which is not secure; connect to tls://host:port, or leave it out"
+                )));
+            }
+        };
+        #[cfg(not(feature = "tls"))]
+        if let Address::Tls(_) = address {
+            return Err(Error::invalid_argument(format!(
+                "cannot connect to {address}: this program was built without TLS; turn on the feature `tls` of the crate `rpc`"
+            )));
+        }
+        Ok(Dialler {
+            address,
+            tcp: self.tcp,
+            #[cfg(feature = "tls")]
+            tls,
+        })
     }
 
     pub(crate) fn start(self, connector: Connector) -> Channel {

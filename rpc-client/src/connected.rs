@@ -8,7 +8,7 @@
 //! When writing fails, reading goes on: the answers, and the server's reason, may have arrived already.
 
 use std::{
-    mem,
+    io, mem,
     task::{Context, Poll, Waker},
     time::Duration,
 };
@@ -57,18 +57,20 @@ impl Aside {
 pub(crate) struct Ended {
     pub(crate) error: Error,
     pub(crate) outlook: Outlook,
+    /// Whether the server certainly read nothing of what was written.
+    pub(crate) is_unheard: bool,
 }
 
 impl From<Error> for Ended {
     fn from(error: Error) -> Self {
-        Self { error, outlook: Outlook::Open }
+        Self { error, outlook: Outlook::Open, is_unheard: false }
     }
 }
 
 impl From<Violation> for Ended {
     // It would break the same rule again.
     fn from(violation: Violation) -> Self {
-        Self { error: violation.into(), outlook: Outlook::Hopeless }
+        Self { error: violation.into(), outlook: Outlook::Hopeless, is_unheard: false }
     }
 }
 
@@ -195,7 +197,11 @@ impl Connected {
             }
             Poll::Ready(Ok(0)) => return Err(self.closed().into()),
             Poll::Ready(Ok(_)) => {}
-            Poll::Ready(Err(error)) => return Err(lost(error).into()),
+            // TLS can tell that a server closed the connection without a word; frames say what is complete all the same.
+            Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                return Err(self.closed().into());
+            }
+            Poll::Ready(Err(error)) => return Err(self.failed(error)),
         }
         if !self.has_preface {
             match take_preface(&mut self.input).map_err(Ended::from)? {
@@ -358,16 +364,28 @@ impl Connected {
         is_taken
     }
 
+    /// Reading failed.
+    fn failed(&self, error: io::Error) -> Ended {
+        // A server judges a certificate when the client's handshake is over already.
+        #[cfg(feature = "tls")]
+        if !self.has_preface
+            && let Some(error) = rpc_core::tls::refused_by_server(&error)
+        {
+            return Ended { error, outlook: Outlook::Hopeless, is_unheard: true };
+        }
+        lost(error).into()
+    }
+
     /// Why the server closed the connection.
     fn closed(&mut self) -> Error {
         if let Some(reason) = self.farewell.take() {
             let message = format!("the server closed the connection: {}", reason.message());
-            let kind = match reason.kind() {
-                // It does not serve this client, and would not on the next connection.
-                refused @ (Code::PermissionDenied | Code::Unauthenticated) => refused,
+            // Who is not let in at all does not wait for a server that is there.
+            let code = match reason.kind() {
+                kind @ (Code::Unauthenticated | Code::PermissionDenied) => kind,
                 _ => Code::Unavailable,
             };
-            return Error::new(kind, message).with_source(reason);
+            return Error::new(code, message).with_source(reason);
         }
         if !self.has_preface {
             return Error::unavailable(
@@ -395,6 +413,6 @@ impl Connected {
     }
 }
 
-fn lost(error: std::io::Error) -> Error {
+fn lost(error: io::Error) -> Error {
     Error::unavailable(format!("the connection was lost: {error}")).with_source(error)
 }

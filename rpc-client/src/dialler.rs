@@ -16,6 +16,9 @@ use crate::transport::{TcpOptions, Transport};
 pub(crate) struct Dialler {
     pub(crate) address: Address,
     pub(crate) tcp: TcpOptions,
+    /// There for the addresses with TLS.
+    #[cfg(feature = "tls")]
+    pub(crate) tls: Option<rpc_core::tls::ClientTls>,
 }
 
 /// A connection whose machine has not begun.
@@ -55,6 +58,10 @@ impl From<Error> for Undialled {
 impl Dialler {
     /// One attempt.
     pub(crate) async fn dial(&self) -> Result<Dialled, Undialled> {
+        #[cfg(feature = "tls")]
+        if let (Address::Tls(host), Some(tls)) = (&self.address, &self.tls) {
+            return crate::tls::dial(host, &self.address, self.tcp, tls).await.map(Dialled::from);
+        }
         let transport = Transport::connect(&self.address, self.tcp).await?;
         Ok(transport.into())
     }

@@ -195,7 +195,7 @@ impl Driver {
         let mut state = self.shared.lock();
         let was_active = state.machine.active() == Some(id);
         let is_orderly = state.machine.is_finished(id);
-        let written = connected.written(&mut state);
+        let written = if ended.is_unheard { 0 } else { connected.written(&mut state) };
         let remains =
             state.machine.lost(id, &ended.error, written, ended.outlook, now, |waiter, error| {
                 woken.extend(waiter.settle(Err(error)));

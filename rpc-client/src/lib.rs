@@ -13,6 +13,8 @@ mod driver;
 mod shared;
 mod state;
 mod timer;
+#[cfg(feature = "tls")]
+mod tls;
 mod trace;
 mod transport;
 mod upload;

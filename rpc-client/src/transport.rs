@@ -37,6 +37,13 @@ pub(crate) struct TcpOptions {
 }
 
 impl TcpOptions {
+    /// Connects to a host, whose name is looked up anew each time.
+    pub(crate) async fn connect(self, host: &str) -> io::Result<TcpStream> {
+        let stream = TcpStream::connect(host).await?;
+        self.apply(&stream)?;
+        Ok(stream)
+    }
+
     fn apply(self, stream: &TcpStream) -> io::Result<()> {
         stream.set_nodelay(self.nodelay)?;
         // What the kernel holds unsent cannot be overtaken by what is small.
@@ -84,10 +91,9 @@ impl Transport {
     /// Connects to an address. A host's name is looked up anew each time.
     pub(crate) async fn connect(address: &Address, tcp: TcpOptions) -> Result<Self, Error> {
         let connected = match address {
-            Address::Tcp(host) => TcpStream::connect(host).await.and_then(|stream| {
-                tcp.apply(&stream)?;
+            Address::Tcp(host) => tcp.connect(host).await.map(|stream| {
                 let (read, write) = stream.into_split();
-                Ok(Self::Tcp(read, Arc::new(write)))
+                Self::Tcp(read, Arc::new(write))
             }),
             Address::Unix(path) => UnixStream::connect(path).await.map(|stream| {
                 let (read, write) = stream.into_split();
@@ -95,9 +101,7 @@ impl Transport {
             }),
             _ => Err(io::ErrorKind::Unsupported.into()),
         };
-        connected.map_err(|error| {
-            Error::unavailable(format!("cannot connect to {address}: {error}")).with_source(error)
-        })
+        connected.map_err(|error| unconnected(address, error))
     }
 
     /// What callers may write through, where the transport has such a thing.
@@ -186,6 +190,11 @@ impl Transport {
             }
         }
     }
+}
+
+/// Nobody took the connection.
+pub(crate) fn unconnected(address: &Address, error: io::Error) -> Error {
+    Error::unavailable(format!("cannot connect to {address}: {error}")).with_source(error)
 }
 
 async fn discard(mut stream: impl AsyncRead + Unpin) {

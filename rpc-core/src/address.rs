@@ -1,4 +1,4 @@
-//! Where a server is: `tcp://host:port` or `unix:///path`.
+//! Where a server is: `tcp://host:port`, `tls://host:port` or `unix:///path`.
 
 use std::{fmt, path::PathBuf, str::FromStr};
 
@@ -18,6 +18,9 @@ use crate::Error;
 pub enum Address {
     /// `tcp://host:port`; the host is a name or an IP address (IPv6 in brackets), port 0 lets the system choose.
     Tcp(String),
+    /// `tls://host:port`: the same with TLS, for which both ends need the feature `tls`. Clients check the server's certificate against the
+    /// host.
+    Tls(String),
     /// `unix:///path/to/socket`, or `unix://relative`.
     Unix(PathBuf),
 }
@@ -28,19 +31,20 @@ impl FromStr for Address {
     fn from_str(text: &str) -> Result<Self, Error> {
         let wrong = |why: &str| {
             Error::invalid_argument(format!(
-                "\"{text}\" is not an address: {why}; write tcp://host:port or unix:///path"
+                "\"{text}\" is not an address: {why}; write tcp://host:port, tls://host:port or unix:///path"
             ))
         };
         let Some((scheme, rest)) = text.split_once("://") else {
             return Err(wrong("it has no scheme"));
         };
         match scheme {
-            "tcp" => match rest.rsplit_once(':') {
+            "tcp" | "tls" => match rest.rsplit_once(':') {
                 None => Err(wrong("it has no port")),
                 Some(("", _)) => Err(wrong("it has no host")),
                 Some((_, port)) if port.parse::<u16>().is_err() => {
                     Err(wrong("its port is not a number up to 65535"))
                 }
+                Some(_) if scheme == "tls" => Ok(Self::Tls(rest.to_owned())),
                 Some(_) => Ok(Self::Tcp(rest.to_owned())),
             },
             "unix" if rest.is_empty() => Err(wrong("it has no path")),
@@ -54,6 +58,7 @@ impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Tcp(address) => write!(f, "tcp://{address}"),
+            Self::Tls(address) => write!(f, "tls://{address}"),
             Self::Unix(path) => write!(f, "unix://{}", path.display()),
         }
     }
@@ -65,9 +70,13 @@ mod tests {
 
     #[test]
     fn reads_what_it_writes() {
-        for text in
-            ["tcp://127.0.0.1:0", "tcp://[::1]:7000", "tcp://localhost:7000", "unix:///run/a.sock"]
-        {
+        for text in [
+            "tcp://127.0.0.1:0",
+            "tcp://[::1]:7000",
+            "tcp://localhost:7000",
+            "tls://localhost:7443",
+            "unix:///run/a.sock",
+        ] {
             assert_eq!(text.parse::<Address>().expect(text).to_string(), text);
         }
     }
@@ -79,6 +88,7 @@ mod tests {
             ("tcp://localhost", "no port"),
             ("tcp://:7000", "no host"),
             ("tcp://localhost:http", "not a number"),
+            ("tls://localhost", "no port"),
             ("unix://", "no path"),
             ("http://localhost:80", "scheme is not known"),
         ] {

@@ -5,7 +5,8 @@
 //! * what a program meets: [`Error`] and [`CallError`], [`Value`] and [`Failure`], [`Context`], [`Metadata`];
 //! * what a service is made of: [`description`], and the seam to a connection in [`dispatch`];
 //! * what goes over the wire: [`frame`], [`hello`], [`msgpack`], [`payload`];
-//! * the two ends as pure state machines: [`connection`].
+//! * the two ends as pure state machines: [`connection`];
+//! * with the feature `tls`, what both ends make of certificates: `tls`.
 //!
 //! `docs/PROTOCOL.md` in the repository is the specification; comments cite its rules by number. Every bound stands in
 //! [`limits`].
@@ -32,6 +33,8 @@ pub mod payload;
 mod peer;
 pub mod random;
 pub mod stream;
+#[cfg(feature = "tls")]
+pub mod tls;
 pub mod value;
 mod violation;
 

@@ -14,7 +14,7 @@ use crate::{
 pub enum Violation {
     /// The first bytes are not those of this protocol.
     #[error(
-        "the first bytes are {found:02x?}, which is not this protocol (PROTOCOL 1.3); does the peer speak another one?"
+        "the first bytes are {found:02x?}, which is not this protocol (PROTOCOL 1.3); {}", suspicion(*found)
     )]
     Preface {
         /// The four bytes.
@@ -153,6 +153,18 @@ pub enum Violation {
         /// The id.
         id: u32,
     },
+}
+
+/// What the first bytes of another protocol suggest.
+fn suspicion(found: [u8; 4]) -> &'static str {
+    match found {
+        // The type of a record, and the major version, which every version of TLS has kept (RFC 8446, 5.1).
+        [0x15, 0x03, ..] => "they are an alert of TLS: connect with tls://",
+        [0x16, 0x03, ..] => {
+            "they begin a handshake of TLS: connect with tcp://, or set `tls` on the server"
+        }
+        _ => "does the peer speak another one?",
+    }
 }
 
 impl From<Violation> for Error {

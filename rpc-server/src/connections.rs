@@ -27,6 +27,8 @@ pub(crate) struct Connections {
     wakes: Mutex<Vec<Weak<Wakes>>>,
     admission: Admission,
     places: Arc<Places>,
+    #[cfg(feature = "tls")]
+    tls: Option<rpc_core::tls::ServerTls>,
 }
 
 impl Connections {
@@ -37,7 +39,15 @@ impl Connections {
             wakes: Mutex::new(Vec::new()),
             admission,
             places: Arc::default(),
+            #[cfg(feature = "tls")]
+            tls: None,
         }
+    }
+
+    /// Speaks TLS on TCP from now on.
+    #[cfg(feature = "tls")]
+    pub(crate) fn secure(&mut self, tls: Option<rpc_core::tls::ServerTls>) {
+        self.tls = tls;
     }
 
     /// Serves a connection in a task of its own; or tells its client why not; or, where its address is denied, closes it at once.
@@ -63,6 +73,18 @@ impl Connections {
         let shared = Arc::clone(&self.shared);
         let deadline = Instant::now() + shared.bounds.handshake_timeout;
         let opening = Opening::new(peer, refusal, deadline);
+        #[cfg(feature = "tls")]
+        let accepted = match (accepted, &self.tls) {
+            (Accepted::Tcp(stream, _), Some(tls)) => {
+                let serving = crate::tls::serve(stream, tls.current(), opening, shared, wakes);
+                self.tasks.spawn(async move {
+                    let _place = place;
+                    serving.await;
+                });
+                return;
+            }
+            (accepted, _) => accepted,
+        };
         self.tasks.spawn(async move {
             let _place = place;
             match accepted {

@@ -13,6 +13,9 @@ pub(crate) enum End {
     Drained,
     /// Its preface and hello did not come in time.
     Handshake,
+    /// There was no secure connection, for this reason.
+    #[cfg(feature = "tls")]
+    Tls(String),
     /// The transport failed.
     Transport,
     /// The client was silent, and did not answer a ping either.
@@ -31,6 +34,8 @@ impl fmt::Display for End {
             Self::Closed => "the client closed it",
             Self::Drained => "it was drained",
             Self::Handshake => "preface and hello did not come in time",
+            #[cfg(feature = "tls")]
+            Self::Tls(reason) => return write!(f, "the TLS handshake failed: {reason}"),
             Self::Transport => "the transport failed",
             Self::Silent => "the client was silent, and did not answer a ping either",
             Self::Refused => "it was refused",

@@ -24,6 +24,8 @@ mod slice;
 mod socket_file;
 mod tasks;
 mod timer;
+#[cfg(feature = "tls")]
+mod tls;
 mod trace;
 mod wakes;
 

@@ -1,4 +1,4 @@
-//! Where a server listens: TCP, a Unix socket, or a listener that somebody else bound.
+//! Where a server listens: TCP, with TLS or without, a Unix socket, or a listener that somebody else bound.
 
 use std::{io, net::SocketAddr, path::Path, time::Duration};
 
@@ -36,6 +36,8 @@ pub struct Listener {
     /// Removed when this is dropped; first, so that whoever finds nobody listening can take its place.
     _file: Option<SocketFile>,
     kind: Kind,
+    /// Whether its address said `tls://`.
+    is_tls: bool,
     options: TcpOptions,
 }
 
@@ -91,7 +93,7 @@ impl Accepted {
 }
 
 impl Listener {
-    /// Listens on an address, such as `tcp://127.0.0.1:0` or `unix:///run/calc.sock`.
+    /// Listens on an address, such as `tcp://127.0.0.1:0`, `tls://127.0.0.1:0` or `unix:///run/calc.sock`.
     ///
     /// # Errors
     ///
@@ -104,6 +106,16 @@ impl Listener {
         let address: Address = address.parse()?;
         let bound = match &address {
             Address::Tcp(host) => listen_on_tcp(host, options).await.map(Self::from),
+            #[cfg(feature = "tls")]
+            Address::Tls(host) => listen_on_tcp(host, options)
+                .await
+                .map(|listener| Self { is_tls: true, ..Self::from(listener) }),
+            #[cfg(not(feature = "tls"))]
+            Address::Tls(_) => {
+                return Err(Error::invalid_argument(format!(
+                    "cannot listen on {address}: this program was built without TLS; turn on the feature `tls` of the crate `rpc`"
+                )));
+            }
             Address::Unix(path) => listen_on_unix(path, options).await,
             _ => Err(io::ErrorKind::Unsupported.into()),
         };
@@ -124,7 +136,8 @@ impl Listener {
         };
         match &self.kind {
             Kind::Tcp(listener) => {
-                Ok(Address::Tcp(listener.local_addr().map_err(unknown)?.to_string()))
+                let host = listener.local_addr().map_err(unknown)?.to_string();
+                Ok(if self.is_tls { Address::Tls(host) } else { Address::Tcp(host) })
             }
             Kind::Unix(listener) => {
                 let address = listener.local_addr().map_err(unknown)?;
@@ -133,6 +146,29 @@ impl Listener {
                     .ok_or_else(|| Error::unavailable("the listener's Unix socket has no path"))?;
                 Ok(Address::Unix(path.to_owned()))
             }
+        }
+    }
+
+    /// Says that TLS is spoken on it, which goes with TCP alone.
+    ///
+    /// # Errors
+    ///
+    /// `invalid_argument` for a Unix socket.
+    #[cfg(feature = "tls")]
+    pub(crate) fn set_tls(&mut self, is_used: bool) -> Result<(), Error> {
+        match (&self.kind, self.is_tls, is_used) {
+            (Kind::Tcp(_), true, false) => Err(Error::invalid_argument(format!(
+                "{} needs a certificate; set one with `tls` on the server",
+                self.local_addr()?
+            ))),
+            (Kind::Unix(_), _, true) => Err(Error::invalid_argument(
+                "`tls` was set on a server whose listener is a Unix socket, where nobody is between; leave it out",
+            )),
+            (Kind::Tcp(_), _, is_used) => {
+                self.is_tls = is_used;
+                Ok(())
+            }
+            (Kind::Unix(_), _, false) => Ok(()),
         }
     }
 
@@ -168,13 +204,23 @@ impl Listener {
 
 impl From<TcpListener> for Listener {
     fn from(listener: TcpListener) -> Self {
-        Self { kind: Kind::Tcp(listener), _file: None, options: TcpOptions::default() }
+        Self {
+            kind: Kind::Tcp(listener),
+            _file: None,
+            is_tls: false,
+            options: TcpOptions::default(),
+        }
     }
 }
 
 impl From<UnixListener> for Listener {
     fn from(listener: UnixListener) -> Self {
-        Self { kind: Kind::Unix(listener), _file: None, options: TcpOptions::default() }
+        Self {
+            kind: Kind::Unix(listener),
+            _file: None,
+            is_tls: false,
+            options: TcpOptions::default(),
+        }
     }
 }
 

@@ -2,14 +2,20 @@
 //!
 //! ```text
 //!   accepted ──▶ its address may connect ──▶ TLS ──▶ shared key ──▶ preface, hello ──▶ calls
-//!                (connections.rs)            (this file)            (driver)
+//!                (connections.rs)            (tls.rs)               (driver)
 //! ```
 //!
 //! What must come is to come before one deadline, that of the handshake, and sooner where the server drains.
 
+#[cfg(feature = "tls")]
+use std::{future::poll_fn, pin::pin, task::Poll};
+
 use bytes::BytesMut;
 use rpc_core::{Error, Peer, Proof};
 use tokio::time::Instant;
+
+#[cfg(feature = "tls")]
+use crate::{driver::LINGER, end::End, shared::Shared, timer::Timer, wakes::Wakes};
 
 /// What is known of a connection before its client has introduced itself.
 pub(crate) struct Opening {
@@ -37,5 +43,34 @@ impl Opening {
             has_preface: false,
             input: BytesMut::new(),
         }
+    }
+
+    /// Does what comes in front of the prefaces, until the deadline, which a drain brings nearer.
+    ///
+    /// # Errors
+    ///
+    /// The end of a connection whose client took too long.
+    #[cfg(feature = "tls")]
+    pub(crate) async fn in_time<F: Future>(
+        &mut self,
+        doing: F,
+        shared: &Shared,
+        wakes: &Wakes,
+    ) -> Result<F::Output, End> {
+        let mut doing = pin!(doing);
+        let mut timer = Timer::default();
+        let mut is_draining = false;
+        poll_fn(|cx| {
+            wakes.register(cx.waker());
+            if !is_draining && shared.is_draining() {
+                is_draining = true;
+                self.deadline = self.deadline.min(Instant::now() + LINGER);
+            }
+            if let Poll::Ready(done) = doing.as_mut().poll(cx) {
+                return Poll::Ready(Ok(done));
+            }
+            timer.poll(Some(self.deadline), cx).map(|()| Err(End::Handshake))
+        })
+        .await
     }
 }

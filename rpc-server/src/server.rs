@@ -7,6 +7,8 @@
 
 use std::{future::poll_fn, pin::pin, sync::Arc, task::Poll, time::Duration};
 
+#[cfg(feature = "tls")]
+use rpc_core::tls::ServerTls;
 use rpc_core::{Address, Credentials, Dispatcher, Error, Peer, connection::server::Config, limits};
 
 use crate::{
@@ -41,13 +43,16 @@ pub struct Server {
     max_connections: usize,
     admission: Admission,
     tcp: TcpOptions,
+    #[cfg(feature = "tls")]
+    tls: Option<ServerTls>,
     spawns: bool,
     shutdown: ShutdownHandle,
     state: StateTeller,
 }
 
 impl Server {
-    /// A server that listens on an address, such as `tcp://127.0.0.1:0` or `unix:///run/calc.sock`.
+    /// A server that listens on an address, such as `tcp://127.0.0.1:0` or `unix:///run/calc.sock`; or `tls://0.0.0.0:7443`, for which `tls`
+    /// must be set.
     ///
     /// Clients can connect from now on; they are served when the server runs.
     ///
@@ -68,6 +73,8 @@ impl Server {
             max_connections: limits::MAX_CONNECTIONS,
             admission: Admission::default(),
             tcp: TcpOptions::default(),
+            #[cfg(feature = "tls")]
+            tls: None,
             spawns: false,
             shutdown: ShutdownHandle::default(),
             state: StateTeller::default(),
@@ -80,7 +87,12 @@ impl Server {
     ///
     /// `unavailable` where the system cannot tell.
     pub fn local_addr(&self) -> Result<Address, Error> {
-        self.listener.local_addr()
+        let address = self.listener.local_addr()?;
+        #[cfg(feature = "tls")]
+        if let (Some(_), Address::Tcp(host)) = (&self.tls, &address) {
+            return Ok(Address::Tls(host.clone()));
+        }
+        Ok(address)
     }
 
     /// Adds a service.
@@ -259,6 +271,14 @@ impl Server {
         self
     }
 
+    /// Speaks TLS with every client, with this certificate, on TCP, whether or not the address said `tls://`. A handshake has the time that
+    /// [`handshake_timeout`](Self::handshake_timeout) gives the whole introduction.
+    #[cfg(feature = "tls")]
+    pub fn tls(mut self, tls: ServerTls) -> Self {
+        self.tls = Some(tls);
+        self
+    }
+
     /// Runs the handlers of every method in a task of its own, as `#[rpc(spawn)]` does for one; off by default.
     ///
     /// For services whose handlers compute: those of one connection then share all cores, and none holds up the others. It costs
@@ -303,8 +323,8 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// `already_exists` where two services have one name. A connection that fails, or that cannot be accepted, does not end
-    /// the server.
+    /// `already_exists` where two services have one name; `invalid_argument` where `tls` is missing on a `tls://` address, or set on a Unix
+    /// socket. A connection that fails, or that cannot be accepted, does not end the server.
     ///
     /// # Cancel safety
     ///
@@ -325,9 +345,13 @@ impl Server {
     pub async fn run_until<F: Future>(self, signal: F) -> Result<(), Error> {
         let Self { mut listener, dispatchers, config, bounds, shutdown, state, .. } = self;
         listener.set_options(self.tcp);
+        #[cfg(feature = "tls")]
+        listener.set_tls(self.tls.is_some())?;
         let router = Router::new(dispatchers, self.spawns)?;
         let shared = Arc::new(Shared::new(router, config.clamped(), bounds));
         let mut connections = Connections::new(shared, self.admission);
+        #[cfg(feature = "tls")]
+        connections.secure(self.tls);
         let mut abort = pin!(shutdown.abort.cancelled());
         state.tell(ServerState::Ready);
         let is_aborted = {

@@ -151,3 +151,16 @@ async fn an_attempt_may_be_abandoned(network: Network) {
     assert_eq!(wire.hear().await, crate::support::Said::Hello);
     assert_eq!(wire.hear().await, crate::support::Said::Closed);
 }
+
+/// Where the feature is on, `tests/security` holds what comes of it.
+#[cfg(not(feature = "tls"))]
+#[tokio::test]
+async fn tls_without_its_feature_names_it() {
+    let bound = rpc::Server::bind("tls://127.0.0.1:0").await.map(|_| ());
+    let connected = Channel::connect("tls://127.0.0.1:1").await.map(|_| ());
+    for error in [bound.expect_err("it is off"), connected.expect_err("it is off")] {
+        assert_eq!(error.kind(), Code::InvalidArgument);
+        assert!(error.message().contains("tls://127.0.0.1:"), "{error}");
+        assert!(error.message().contains("turn on the feature `tls`"), "{error}");
+    }
+}

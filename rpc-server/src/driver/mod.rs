@@ -57,7 +57,7 @@ const KEEP_SLOTS: Duration = Duration::from_secs(5);
 
 /// How long a connection that is closed in order waits for the client to close its side, and one that drains for its client to
 /// introduce itself.
-const LINGER: Duration = Duration::from_secs(1);
+pub(crate) const LINGER: Duration = Duration::from_secs(1);
 
 /// So many handlers are polled, and what has arrived gets its turn.
 const POLLS_AT_ONCE: u32 = 128;
@@ -290,6 +290,10 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<'_, T> {
                 self.machine.heard(slice.now().into_std());
                 // A large message may be read for long without a frame.
                 Ok(if slice.is_over_behind_read() { Input::SliceOver } else { Input::Read })
+            }
+            // TLS can tell that a client closed the connection without a word; frames say what is complete all the same.
+            Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                Ok(Input::Closed)
             }
             Poll::Ready(Err(_)) => Err(End::Transport),
             Poll::Pending => {
