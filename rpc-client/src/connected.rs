@@ -15,7 +15,7 @@ use std::{
 
 use bytes::{Buf, Bytes, BytesMut};
 use rpc_core::{
-    Error, Violation,
+    Code, Error, Violation,
     buffer::WriteBuffer,
     connection::client::{Event, LinkId, Outgoing, Outlook},
     frame::{Frame, FrameCodec, FrameError, take_preface},
@@ -362,7 +362,12 @@ impl Connected {
     fn closed(&mut self) -> Error {
         if let Some(reason) = self.farewell.take() {
             let message = format!("the server closed the connection: {}", reason.message());
-            return Error::unavailable(message).with_source(reason);
+            // Who is not let in at all does not wait for a server that is there.
+            let code = match reason.kind() {
+                kind @ (Code::Unauthenticated | Code::PermissionDenied) => kind,
+                _ => Code::Unavailable,
+            };
+            return Error::new(code, message).with_source(reason);
         }
         if !self.has_preface {
             return Error::unavailable(
@@ -390,6 +395,6 @@ impl Connected {
     }
 }
 
-fn lost(error: std::io::Error) -> Error {
+pub(crate) fn lost(error: std::io::Error) -> Error {
     Error::unavailable(format!("the connection was lost: {error}")).with_source(error)
 }
