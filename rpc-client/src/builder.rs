@@ -43,6 +43,8 @@ pub struct ChannelBuilder {
     max_metadata_size: usize,
     config: Config,
     tcp: TcpOptions,
+    #[cfg(feature = "auth")]
+    key: Option<rpc_core::auth::Key>,
 }
 
 impl ChannelBuilder {
@@ -53,6 +55,8 @@ impl ChannelBuilder {
             max_metadata_size: limits::MAX_METADATA_SIZE,
             config: Config::default(),
             tcp: TcpOptions { nodelay: true, keepalive: None },
+            #[cfg(feature = "auth")]
+            key: None,
         }
     }
 
@@ -193,6 +197,16 @@ impl ChannelBuilder {
         self
     }
 
+    /// Has both ends prove to each other that they have this key, before any call is sent. It costs each connection a round trip more.
+    ///
+    /// A server that cannot prove it is not talked to, one that asks for no key included: the calls fail with `unauthenticated`. It says who
+    /// is there. It does not encrypt or protect what follows: over plain TCP it is for networks whose lines nobody taps or alters.
+    #[cfg(feature = "auth")]
+    pub fn key(mut self, key: rpc_core::auth::Key) -> Self {
+        self.key = Some(key);
+        self
+    }
+
     /// Connects, and waits for the server to introduce itself. The first attempt that fails is the end of it.
     ///
     /// # Errors
@@ -221,7 +235,12 @@ impl ChannelBuilder {
     ///
     /// What is wrong with the address, or does not go with it.
     fn dialler(&self) -> Result<Dialler, Error> {
-        Ok(Dialler { address: self.address.clone()?, tcp: self.tcp })
+        Ok(Dialler {
+            address: self.address.clone()?,
+            tcp: self.tcp,
+            #[cfg(feature = "auth")]
+            key: self.key.clone(),
+        })
     }
 
     pub(crate) fn start(self, connector: Connector) -> Channel {

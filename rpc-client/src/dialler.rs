@@ -9,6 +9,8 @@
 
 use rpc_core::{Address, Error, connection::client::Outlook};
 
+#[cfg(feature = "auth")]
+use crate::challenge::challenge;
 use crate::transport::{TcpOptions, Transport};
 
 /// Where a channel connects to, and how.
@@ -16,6 +18,9 @@ use crate::transport::{TcpOptions, Transport};
 pub(crate) struct Dialler {
     pub(crate) address: Address,
     pub(crate) tcp: TcpOptions,
+    /// What is proved to the server, and by it.
+    #[cfg(feature = "auth")]
+    pub(crate) key: Option<rpc_core::auth::Key>,
 }
 
 /// A connection whose machine has not begun.
@@ -53,8 +58,18 @@ impl From<Error> for Undialled {
 }
 
 impl Dialler {
-    /// One attempt.
-    pub(crate) async fn dial(&self) -> Result<Dialled, Undialled> {
+    /// One attempt, whatever the address: who has a key goes on with nobody who has not proved it.
+    pub(crate) async fn attempt(&self) -> Result<Dialled, Undialled> {
+        let dialled = self.dial().await?;
+        #[cfg(feature = "auth")]
+        if let Some(key) = &self.key {
+            return challenge(dialled, key).await;
+        }
+        Ok(dialled)
+    }
+
+    /// What the connection's bytes go through.
+    async fn dial(&self) -> Result<Dialled, Undialled> {
         let transport = Transport::connect(&self.address, self.tcp).await?;
         Ok(transport.into())
     }

@@ -10,6 +10,8 @@ mod connections;
 mod driver;
 mod end;
 mod handlers;
+#[cfg(feature = "auth")]
+mod keys;
 mod listener;
 mod opening;
 mod router;

@@ -7,9 +7,22 @@
 //!
 //! What must come is to come before one deadline, that of the handshake, and sooner where the server drains.
 
+#[cfg(feature = "auth")]
+mod challenge;
+
+#[cfg(feature = "auth")]
+use std::{future::poll_fn, pin::pin, task::Poll};
+
 use bytes::BytesMut;
 use rpc_core::{Error, Peer, Proof};
 use tokio::time::Instant;
+
+#[cfg(feature = "auth")]
+pub(crate) use self::challenge::serve;
+#[cfg(not(feature = "auth"))]
+pub(crate) use crate::driver::serve;
+#[cfg(feature = "auth")]
+use crate::{driver::LINGER, end::End, shared::Shared, timer::Timer, wakes::Wakes};
 
 /// What is known of a connection before its client has introduced itself.
 pub(crate) struct Opening {
@@ -37,5 +50,34 @@ impl Opening {
             has_preface: false,
             input: BytesMut::new(),
         }
+    }
+
+    /// Does what comes in front of the hellos, until the deadline, which a drain brings nearer.
+    ///
+    /// # Errors
+    ///
+    /// The end of a connection whose client took too long.
+    #[cfg(feature = "auth")]
+    pub(crate) async fn in_time<F: Future>(
+        &mut self,
+        doing: F,
+        shared: &Shared,
+        wakes: &Wakes,
+    ) -> Result<F::Output, End> {
+        let mut doing = pin!(doing);
+        let mut timer = Timer::default();
+        let mut is_draining = false;
+        poll_fn(|cx| {
+            wakes.register(cx.waker());
+            if !is_draining && shared.is_draining() {
+                is_draining = true;
+                self.deadline = self.deadline.min(Instant::now() + LINGER);
+            }
+            if let Poll::Ready(done) = doing.as_mut().poll(cx) {
+                return Poll::Ready(Ok(done));
+            }
+            timer.poll(Some(self.deadline), cx).map(|()| Err(End::Handshake))
+        })
+        .await
     }
 }

@@ -42,6 +42,8 @@ pub struct Server {
     spawns: bool,
     shutdown: ShutdownHandle,
     state: StateTeller,
+    #[cfg(feature = "auth")]
+    pub(crate) keys: crate::keys::Asked,
 }
 
 impl Server {
@@ -69,6 +71,8 @@ impl Server {
             spawns: false,
             shutdown: ShutdownHandle::default(),
             state: StateTeller::default(),
+            #[cfg(feature = "auth")]
+            keys: crate::keys::Asked::default(),
         }
     }
 
@@ -269,7 +273,7 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// `already_exists` where two services have one name. A connection that fails, or that cannot be accepted, does not end
+    /// `already_exists` where two services have one name, or two keys one id. A connection that fails, or that cannot be accepted, does not end
     /// the server.
     ///
     /// # Cancel safety
@@ -292,8 +296,16 @@ impl Server {
         let Self { mut listener, dispatchers, config, bounds, shutdown, state, .. } = self;
         listener.set_options(self.tcp);
         let router = Router::new(dispatchers, self.spawns)?;
-        let shared = Arc::new(Shared::new(router, config.clamped(), bounds));
-        let mut connections = Connections::new(shared, self.max_connections_per_address);
+        #[cfg_attr(
+            not(feature = "auth"),
+            expect(unused_mut, reason = "what features add is set here")
+        )]
+        let mut shared = Shared::new(router, config.clamped(), bounds);
+        #[cfg(feature = "auth")]
+        {
+            shared.keys = self.keys.begin()?;
+        }
+        let mut connections = Connections::new(Arc::new(shared), self.max_connections_per_address);
         let mut abort = pin!(shutdown.abort.cancelled());
         state.tell(ServerState::Ready);
         let is_aborted = {

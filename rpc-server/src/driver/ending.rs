@@ -102,6 +102,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<'_, T> {
         match &end {
             End::Violation(violation) => self.machine.violated(violation),
             End::Drained | End::Refused => {}
+            #[cfg(feature = "auth")]
+            End::NoRandomness => return end,
             End::Closed | End::Handshake | End::Transport | End::Silent | End::Overtime => {
                 return end;
             }

@@ -57,7 +57,7 @@ const KEEP_SLOTS: Duration = Duration::from_secs(5);
 
 /// How long a connection that is closed in order waits for the client to close its side, and one that drains for its client to
 /// introduce itself.
-const LINGER: Duration = Duration::from_secs(1);
+pub(crate) const LINGER: Duration = Duration::from_secs(1);
 
 /// So many handlers are polled, and what has arrived gets its turn.
 const POLLS_AT_ONCE: u32 = 128;
@@ -73,6 +73,7 @@ pub(crate) async fn serve(
     wakes: Arc<Wakes>,
 ) {
     let Opening { peer, proof, refusal, deadline, has_preface, input } = opening;
+    let refusal = refusal.or_else(|| shared.objection(&proof));
     let surroundings = Arc::new(Surroundings::proved(peer, proof));
     let told = trace::Connection::open(surroundings.peer());
     let mut driver = Driver {
