@@ -197,6 +197,59 @@
 //! mistake it is and what to do. Sessions are resumed, and none of them outlives a reload. [`Context::certificate`] is what TLS has verified of the
 //! caller: its subject, its names, its fingerprint.
 //!
+//! # Shared keys
+//!
+//! With the feature `auth`, a server asks its clients for a `Key` that both have: an id, and at least 32 random bytes, such as
+//! `openssl rand -hex 32 > worker-7.key` makes. Both ends prove that they have it before a call is sent or read, without sending it.
+//!
+#![cfg_attr(
+    all(feature = "auth", feature = "server", feature = "client", feature = "macros"),
+    doc = "```"
+)]
+#![cfg_attr(
+    not(all(feature = "auth", feature = "server", feature = "client", feature = "macros")),
+    doc = "```ignore"
+)]
+//! use rpc::{Channel, Key, Keyring, Server};
+//!
+//! #[rpc::service]
+//! trait Who {
+//!     async fn am_i(&self, ctx: &rpc::Context) -> Option<String>;
+//! }
+//!
+//! struct Registry;
+//!
+//! impl Who for Registry {
+//!     async fn am_i(&self, ctx: &rpc::Context) -> Option<String> {
+//!         ctx.key_id().map(str::to_owned)
+//!     }
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), rpc::Error> {
+//! # let secret = [7; 32];
+//! let key = Key::new("worker-7", secret)?; // or `Key::from_hex_file("worker-7", "worker-7.key")?`
+//! let keys = Keyring::new([key.clone()])?;
+//! let server = Server::bind("tcp://127.0.0.1:0").await?.keys(keys.clone());
+//! let address = server.local_addr()?.to_string();
+//! tokio::spawn(server.serve(WhoDispatcher::new(Registry)));
+//!
+//! let who = WhoClient::new(Channel::builder(&address).key(key).connect().await?);
+//! assert_eq!(who.am_i().await?.as_deref(), Some("worker-7"));
+//!
+//! // While the server runs: from now on, another key opens connections.
+//! keys.replace([Key::new("worker-8", [8; 32])?])?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! A server with one key, or a few that do not change, takes them with `key`. [`Context::key_id`] tells a handler which key it was. A client with another secret, and
+//! one with an id that is not known, get the same error; neither they nor a client without a key have a call run. A client
+//! with a key never goes on with a server that has not proved it.
+//!
+//! It says who is at the other end when a connection opens. **It does not encrypt or protect what follows**: over plain TCP it is for networks
+//! whose lines nobody taps or alters. Over TLS it is fine anywhere. Section 12 of `docs/PROTOCOL.md` in the repository has the details.
+//!
 //! # What is told
 //!
 //! With the feature `tracing`, and where a subscriber listens to the target `rpc`:
@@ -233,6 +286,7 @@
 //! | `tracing` | spans and events for calls and connections, with the target `rpc` |
 //! | `tls` | TLS, with rustls and ring: `tls://` addresses and the module `tls`; needs a C compiler |
 //! | `tls-aws-lc-rs` | the same, and AWS-LC as a second provider of cryptography |
+//! | `auth` | shared keys: `Key`, `Keyring`, and `key` on the server and on the channel's builder |
 //!
 //! The protocol is specified in `docs/PROTOCOL.md`, for clients in other languages.
 
@@ -241,6 +295,8 @@ pub use futures_core::Stream;
 pub use futures_util::{StreamExt, stream};
 #[cfg(feature = "client")]
 pub use rpc_client::{Call, Channel, ChannelBuilder, ChannelState, StateWatch, StreamCall};
+#[cfg(feature = "auth")]
+pub use rpc_core::auth::{Key, Keyring};
 pub use rpc_core::{
     Address, Backoff, CallError, Certificate, Code, Context, Credentials, Dispatcher, Error,
     Failure, Metadata, MetadataRef, MetadataValue, Origin, Outcome, Peer, Streaming, Value,

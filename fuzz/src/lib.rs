@@ -6,6 +6,7 @@
 pub mod arguments;
 pub mod client;
 pub mod frames;
+pub mod handshake;
 mod link;
 pub mod messages;
 pub mod mutate;
@@ -15,8 +16,9 @@ pub mod server;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const TARGETS: [Target; 5] = [
+pub const TARGETS: [Target; 6] = [
     ("frames", frames::run),
+    ("handshake", handshake::run),
     ("messages", messages::run),
     ("arguments", arguments::run),
     ("server", server::run),

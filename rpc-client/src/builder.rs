@@ -47,6 +47,8 @@ pub struct ChannelBuilder {
     tcp: TcpOptions,
     #[cfg(feature = "tls")]
     tls: Option<ClientTls>,
+    #[cfg(feature = "auth")]
+    key: Option<rpc_core::auth::Key>,
 }
 
 impl ChannelBuilder {
@@ -59,6 +61,8 @@ impl ChannelBuilder {
             tcp: TcpOptions { nodelay: true, keepalive: None },
             #[cfg(feature = "tls")]
             tls: None,
+            #[cfg(feature = "auth")]
+            key: None,
         }
     }
 
@@ -209,6 +213,16 @@ impl ChannelBuilder {
         self
     }
 
+    /// Has both ends prove to each other that they have this key, before any call is sent. It costs each connection a round trip more.
+    ///
+    /// A server that cannot prove it is not talked to, one that asks for no key included: the calls fail with `unauthenticated`. It says who
+    /// is there. It does not encrypt or protect what follows: over plain TCP it is for networks whose lines nobody taps or alters.
+    #[cfg(feature = "auth")]
+    pub fn key(mut self, key: rpc_core::auth::Key) -> Self {
+        self.key = Some(key);
+        self
+    }
+
     /// Connects, and waits for the server to introduce itself. The first attempt that fails is the end of it.
     ///
     /// # Errors
@@ -259,6 +273,8 @@ impl ChannelBuilder {
             tcp: self.tcp,
             #[cfg(feature = "tls")]
             tls,
+            #[cfg(feature = "auth")]
+            key: self.key.clone(),
         })
     }
 

@@ -413,6 +413,6 @@ impl Connected {
     }
 }
 
-fn lost(error: io::Error) -> Error {
+pub(crate) fn lost(error: io::Error) -> Error {
     Error::unavailable(format!("the connection was lost: {error}")).with_source(error)
 }

@@ -9,6 +9,8 @@
 
 use rpc_core::{Address, Error, connection::client::Outlook};
 
+#[cfg(feature = "auth")]
+use crate::challenge::challenge;
 use crate::transport::{TcpOptions, Transport};
 
 /// Where a channel connects to, and how.
@@ -19,6 +21,9 @@ pub(crate) struct Dialler {
     /// There for the addresses with TLS.
     #[cfg(feature = "tls")]
     pub(crate) tls: Option<rpc_core::tls::ClientTls>,
+    /// What is proved to the server, and by it.
+    #[cfg(feature = "auth")]
+    pub(crate) key: Option<rpc_core::auth::Key>,
 }
 
 /// A connection whose machine has not begun.
@@ -56,8 +61,18 @@ impl From<Error> for Undialled {
 }
 
 impl Dialler {
-    /// One attempt.
-    pub(crate) async fn dial(&self) -> Result<Dialled, Undialled> {
+    /// One attempt, whatever the address: who has a key goes on with nobody who has not proved it.
+    pub(crate) async fn attempt(&self) -> Result<Dialled, Undialled> {
+        let dialled = self.dial().await?;
+        #[cfg(feature = "auth")]
+        if let Some(key) = &self.key {
+            return challenge(dialled, key).await;
+        }
+        Ok(dialled)
+    }
+
+    /// What the connection's bytes go through.
+    async fn dial(&self) -> Result<Dialled, Undialled> {
         #[cfg(feature = "tls")]
         if let (Address::Tls(host), Some(tls)) = (&self.address, &self.tls) {
             return crate::tls::dial(host, &self.address, self.tcp, tls).await.map(Dialled::from);

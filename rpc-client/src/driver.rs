@@ -61,7 +61,7 @@ impl Connector {
         match self {
             Self::Address(dialler) => {
                 let dialler = dialler.clone();
-                Box::pin(async move { dialler.dial().await })
+                Box::pin(async move { dialler.attempt().await })
             }
             Self::Nowhere(error) => {
                 Box::pin(std::future::ready(Err(Undialled::hopeless(error.clone()))))

@@ -6,6 +6,8 @@
 
 mod builder;
 mod call;
+#[cfg(feature = "auth")]
+mod challenge;
 mod channel;
 mod connected;
 mod dialler;

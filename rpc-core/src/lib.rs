@@ -5,7 +5,7 @@
 //! * what a program meets: [`Error`] and [`CallError`], [`Value`] and [`Failure`], [`Context`], [`Metadata`];
 //! * what a service is made of: [`description`], and the seam to a connection in [`dispatch`];
 //! * what goes over the wire: [`frame`], [`hello`], [`msgpack`], [`payload`];
-//! * the two ends as pure state machines: [`connection`];
+//! * the two ends as pure state machines: [`connection`], and in front of it, with the feature `auth`, the challenge with a shared key;
 //! * with the feature `tls`, what both ends make of certificates: `tls`.
 //!
 //! `docs/PROTOCOL.md` in the repository is the specification; comments cite its rules by number. Every bound stands in
@@ -13,6 +13,8 @@
 
 mod address;
 pub mod arguments;
+#[cfg(feature = "auth")]
+pub mod auth;
 mod backoff;
 pub mod buffer;
 pub mod connection;

@@ -70,6 +70,18 @@ pub const MAX_ERROR_MESSAGE: usize = 4 << 10;
 /// The longest method name, service name included, in bytes: 255.
 pub const MAX_METHOD_NAME: usize = 255;
 
+/// The id of a shared key, in bytes: from 1 to 64 (PROTOCOL 12.2).
+pub const MAX_KEY_ID: usize = 64;
+
+/// The secret of a shared key, in bytes: at least 32, as many as its proofs have. It cannot be guessed then.
+pub const LEAST_SECRET: usize = 32;
+
+/// The file of a shared key, in bytes: at most 4 KiB.
+pub const MAX_KEY_FILE: usize = 4 << 10;
+
+/// A message of the challenge with a shared key, in bytes: at most 256 (PROTOCOL 12.8). The largest, in the widest forms that there are, has 121.
+pub const MAX_CHALLENGE_MESSAGE: usize = 256;
+
 /// The time a new connection has for its preface and hello: 10 s. Setter: `handshake_timeout`.
 pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 

@@ -35,6 +35,9 @@ pub(crate) mod kind {
     pub(crate) const BEGIN: u8 = 15;
     pub(crate) const LOST: u8 = 16;
     pub(crate) const RECEIVED: u8 = 17;
+    pub(crate) const AUTHENTICATE: u8 = 18;
+    pub(crate) const CHALLENGE: u8 = 19;
+    pub(crate) const PROOF: u8 = 20;
     /// From here on an unknown type is ignored (PROTOCOL 3.4).
     pub(crate) const FIRST_IGNORABLE: u64 = 64;
     /// From here on there are no types (PROTOCOL 3.1).
@@ -262,6 +265,10 @@ impl Control {
                 expect(2)?;
                 Self::Hello(part("the hello", Hello::read(reader))?)
             }
+            // They come in front of the hellos, and are taken there.
+            kind::AUTHENTICATE | kind::CHALLENGE | kind::PROOF => {
+                return Err(Violation::NoChallenge { kind });
+            }
             _ if (kind::FIRST_IGNORABLE..kind::PAST_LAST).contains(&kind) => Self::Ignored,
             _ => return Err(Violation::UnknownType { kind }),
         })
@@ -269,7 +276,7 @@ impl Control {
 }
 
 /// The type of a message and its number of elements.
-fn head(reader: &mut Reader<'_>) -> Result<(u64, u32), Violation> {
+pub(crate) fn head(reader: &mut Reader<'_>) -> Result<(u64, u32), Violation> {
     let elements = part("the array", reader.array_len())?;
     let kind = part("the type", reader.unsigned())?;
     Ok((kind, elements))
@@ -330,7 +337,7 @@ fn position(reader: &Reader<'_>) -> u32 {
     u32::try_from(reader.position()).unwrap_or(u32::MAX)
 }
 
-fn part<T>(part: &'static str, result: Result<T, Malformed>) -> Result<T, Violation> {
+pub(crate) fn part<T>(part: &'static str, result: Result<T, Malformed>) -> Result<T, Violation> {
     result.map_err(|malformed| Violation::Malformed { part, malformed })
 }
 

@@ -224,6 +224,12 @@ impl<'a> Reader<'a> {
         matches!(self.rest, [0xa0..=0xbf | 0xd9..=0xdb, ..])
     }
 
+    /// Whether the next value is a byte string, and no string.
+    #[cfg(feature = "auth")]
+    pub(crate) fn at_bin(&self) -> bool {
+        matches!(self.rest, [0xc4..=0xc6, ..])
+    }
+
     /// Whether the next value is an array or a map.
     fn at_container(&self) -> bool {
         matches!(self.rest, [0x80..=0x9f | 0xdc..=0xdf, ..])

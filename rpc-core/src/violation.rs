@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::{
     Error,
-    limits::{FREE_FRAMES, MAX_FRAME_SIZE, MAX_MESSAGE_SIZE},
+    limits::{FREE_FRAMES, MAX_CHALLENGE_MESSAGE, MAX_FRAME_SIZE, MAX_KEY_ID, MAX_MESSAGE_SIZE},
     msgpack::Malformed,
 };
 
@@ -153,6 +153,51 @@ pub enum Violation {
         /// The id.
         id: u32,
     },
+    /// A message of the challenge with a shared key where none is under way.
+    #[error(
+        "a message of type {kind}, which belongs to the challenge with a shared key, where none is under way; does this end ask for keys? (PROTOCOL 12.1)"
+    )]
+    NoChallenge {
+        /// The type.
+        kind: u64,
+    },
+    /// Another message than the one that the challenge with a shared key waits for.
+    #[error("a message of type {kind} where one of type {expected} is due (PROTOCOL 12.1)")]
+    ChallengeExpected {
+        /// The type that is due.
+        expected: u64,
+        /// The type that came.
+        kind: u64,
+    },
+    /// A message of the challenge that is too large.
+    #[error(
+        "a message of type {kind} with {size} bytes where {MAX_CHALLENGE_MESSAGE} are the most (PROTOCOL 12.8)"
+    )]
+    ChallengeTooLarge {
+        /// The message's type.
+        kind: u64,
+        /// Its size.
+        size: usize,
+    },
+    /// The id of a key that is empty or too long.
+    #[error("a key's id of {size} bytes, where it has from 1 to {MAX_KEY_ID} (PROTOCOL 12.2)")]
+    KeyId {
+        /// Its size.
+        size: usize,
+    },
+    /// A nonce or a proof of the wrong length.
+    #[error("{part} has {size} bytes instead of {expected} (PROTOCOL 12.2)")]
+    ChallengeField {
+        /// Which of both.
+        part: &'static str,
+        /// Its size.
+        size: usize,
+        /// What it is to be.
+        expected: usize,
+    },
+    /// Bytes behind a challenge, which come before the client's proof can have.
+    #[error("bytes behind the challenge, before the proof was sent (PROTOCOL 12.3)")]
+    Hasty,
 }
 
 /// What the first bytes of another protocol suggest.

@@ -12,8 +12,12 @@ use rpc_core::{Error, Peer, limits};
 use tokio::{task::JoinSet, time::Instant};
 
 use crate::{
-    admission::Admission, driver::serve, listener::Accepted, opening::Opening, shared::Shared,
-    trace, wakes::Wakes,
+    admission::Admission,
+    listener::Accepted,
+    opening::{Opening, serve},
+    shared::Shared,
+    trace,
+    wakes::Wakes,
 };
 
 /// How long a server that ends waits for tasks that were told to end at once.

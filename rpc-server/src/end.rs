@@ -22,6 +22,9 @@ pub(crate) enum End {
     Silent,
     /// It was refused.
     Refused,
+    /// The system had no random bytes for the challenge.
+    #[cfg(feature = "auth")]
+    NoRandomness,
     /// It was to end, and the calls that were left took too long.
     Overtime,
     /// The client broke the protocol.
@@ -39,6 +42,8 @@ impl fmt::Display for End {
             Self::Transport => "the transport failed",
             Self::Silent => "the client was silent, and did not answer a ping either",
             Self::Refused => "it was refused",
+            #[cfg(feature = "auth")]
+            Self::NoRandomness => "the system had no random bytes",
             Self::Overtime => "it was to end, and its calls took too long",
             Self::Violation(violation) => return violation.fmt(f),
         })

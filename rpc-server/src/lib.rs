@@ -12,6 +12,8 @@ mod connections;
 mod driver;
 mod end;
 mod handlers;
+#[cfg(feature = "auth")]
+mod keys;
 mod listen_options;
 mod listener;
 mod lock_file;

@@ -2,19 +2,26 @@
 //!
 //! ```text
 //!   accepted ──▶ its address may connect ──▶ TLS ──▶ shared key ──▶ preface, hello ──▶ calls
-//!                (connections.rs)            (tls.rs)               (driver)
+//!                (connections.rs)            (tls.rs)  (challenge.rs)   (driver)
 //! ```
 //!
 //! What must come is to come before one deadline, that of the handshake, and sooner where the server drains.
 
-#[cfg(feature = "tls")]
+#[cfg(feature = "auth")]
+mod challenge;
+
+#[cfg(any(feature = "auth", feature = "tls"))]
 use std::{future::poll_fn, pin::pin, task::Poll};
 
 use bytes::BytesMut;
 use rpc_core::{Error, Peer, Proof};
 use tokio::time::Instant;
 
-#[cfg(feature = "tls")]
+#[cfg(feature = "auth")]
+pub(crate) use self::challenge::serve;
+#[cfg(not(feature = "auth"))]
+pub(crate) use crate::driver::serve;
+#[cfg(any(feature = "auth", feature = "tls"))]
 use crate::{driver::LINGER, end::End, shared::Shared, timer::Timer, wakes::Wakes};
 
 /// What is known of a connection before its client has introduced itself.
@@ -45,12 +52,12 @@ impl Opening {
         }
     }
 
-    /// Does what comes in front of the prefaces, until the deadline, which a drain brings nearer.
+    /// Does what comes in front of the hellos, until the deadline, which a drain brings nearer.
     ///
     /// # Errors
     ///
     /// The end of a connection whose client took too long.
-    #[cfg(feature = "tls")]
+    #[cfg(any(feature = "auth", feature = "tls"))]
     pub(crate) async fn in_time<F: Future>(
         &mut self,
         doing: F,

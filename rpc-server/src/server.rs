@@ -48,6 +48,8 @@ pub struct Server {
     spawns: bool,
     shutdown: ShutdownHandle,
     state: StateTeller,
+    #[cfg(feature = "auth")]
+    pub(crate) keys: crate::keys::Asked,
 }
 
 impl Server {
@@ -78,6 +80,8 @@ impl Server {
             spawns: false,
             shutdown: ShutdownHandle::default(),
             state: StateTeller::default(),
+            #[cfg(feature = "auth")]
+            keys: crate::keys::Asked::default(),
         }
     }
 
@@ -323,8 +327,8 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// `already_exists` where two services have one name; `invalid_argument` where `tls` is missing on a `tls://` address, or set on a Unix
-    /// socket. A connection that fails, or that cannot be accepted, does not end the server.
+    /// `already_exists` where two services have one name, or two keys one id; `invalid_argument` where `tls` is missing on a `tls://` address, or
+    /// set on a Unix socket. A connection that fails, or that cannot be accepted, does not end the server.
     ///
     /// # Cancel safety
     ///
@@ -348,8 +352,16 @@ impl Server {
         #[cfg(feature = "tls")]
         listener.set_tls(self.tls.is_some())?;
         let router = Router::new(dispatchers, self.spawns)?;
-        let shared = Arc::new(Shared::new(router, config.clamped(), bounds));
-        let mut connections = Connections::new(shared, self.admission);
+        #[cfg_attr(
+            not(feature = "auth"),
+            expect(unused_mut, reason = "what features add is set here")
+        )]
+        let mut shared = Shared::new(router, config.clamped(), bounds);
+        #[cfg(feature = "auth")]
+        {
+            shared.keys = self.keys.begin()?;
+        }
+        let mut connections = Connections::new(Arc::new(shared), self.admission);
         #[cfg(feature = "tls")]
         connections.secure(self.tls);
         let mut abort = pin!(shutdown.abort.cancelled());

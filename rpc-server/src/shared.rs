@@ -10,6 +10,7 @@ use std::{
 };
 
 use rpc_core::{
+    Error, Proof,
     connection::server::{Config, Permits, Retirement},
     limits,
     random::Random,
@@ -24,6 +25,9 @@ pub(crate) struct Shared {
     pub(crate) config: Config,
     pub(crate) bounds: Bounds,
     pub(crate) permits: Arc<Permits>,
+    /// The keys of which clients must have one.
+    #[cfg(feature = "auth")]
+    pub(crate) keys: Option<crate::keys::Keys>,
     phase: AtomicU8,
 }
 
@@ -64,7 +68,35 @@ impl Bounds {
 impl Shared {
     pub(crate) fn new(router: Router, config: Config, bounds: Bounds) -> Self {
         let permits = Permits::new(bounds.max_calls);
-        Self { router, config, bounds, permits, phase: AtomicU8::new(RUNNING) }
+        Self {
+            router,
+            config,
+            bounds,
+            permits,
+            #[cfg(feature = "auth")]
+            keys: None,
+            phase: AtomicU8::new(RUNNING),
+        }
+    }
+
+    /// Why a client that has proved so much is not served. Whatever way its connection took here: one that did not pass the challenge is
+    /// not served where there are keys.
+    #[cfg_attr(
+        not(feature = "auth"),
+        expect(
+            clippy::unused_self,
+            unused_variables,
+            reason = "nothing is asked for without features"
+        )
+    )]
+    pub(crate) fn objection(&self, proof: &Proof) -> Option<Error> {
+        #[cfg(feature = "auth")]
+        if self.keys.is_some() && proof.key_id.is_none() {
+            return Some(Error::unauthenticated(
+                "this server wants a shared key; set one with `key` on the channel's builder",
+            ));
+        }
+        None
     }
 
     /// Tells the connections that they are to drain; each one must be woken to see it.

@@ -1,4 +1,4 @@
-//! A connection with TLS: its handshake, and then the driver as with any other.
+//! A connection with TLS: its handshake, and then what comes with any other.
 //!
 //! Each connection goes by what was current when it was accepted. The handshake has the time of the whole opening, less where the server
 //! drains. Where it fails, the client is sent the alert that says why, and the connection is kept for a moment, because bytes that arrive
@@ -15,9 +15,9 @@ use tokio::{
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
 use crate::{
-    driver::{self, LINGER},
+    driver::LINGER,
     end::End,
-    opening::Opening,
+    opening::{self, Opening},
     shared::Shared,
     trace,
     wakes::Wakes,
@@ -39,7 +39,7 @@ pub(crate) fn serve(
         let opened = Box::pin(open(stream, &current, &mut opening, &shared, &wakes)).await;
         drop(current);
         match opened {
-            Ok(stream) => driver::serve(stream, opening, shared, wakes).await,
+            Ok(stream) => opening::serve(stream, opening, shared, wakes).await,
             Err(end) => trace::Connection::open(&opening.peer).end(&end),
         }
     })

@@ -134,7 +134,11 @@ async fn a_broken_message_is_named(network: Network) {
             "nest deeper than 128 levels, as `max_nesting` of the receiver allows (PROTOCOL 3.3)",
         ),
         (vec![0x94, 1, 1, 0xc0, 0xc0], "from the wrong side (PROTOCOL 3.4)"),
-        (vec![0x93, 18, 1, 0xc0], "unknown message type 18 (PROTOCOL 3.4)"),
+        (vec![0x93, 21, 1, 0xc0], "unknown message type 21 (PROTOCOL 3.4)"),
+        (
+            vec![0x93, 20, 1, 0xc0],
+            "where none is under way; does this end ask for keys? (PROTOCOL 12.1)",
+        ),
         (vec![0x91, 63], "unknown message type 63 (PROTOCOL 3.4)"),
         (vec![0x91, 0xcc, 200], "unknown message type 200 (PROTOCOL 3.4)"),
         (vec![0xdd, 0xff, 0xff, 0xff, 0xff, 0], "announces 4294967295 elements"),

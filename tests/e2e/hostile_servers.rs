@@ -77,7 +77,7 @@ async fn what_breaks_the_protocol_ends_every_call(network: Network) {
             framed(vec![0x94, 8, 1, 0xc0, 0xc0]),
             "a message of type 8 from the wrong side (PROTOCOL 3.4)",
         ),
-        (framed(vec![0x93, 18, 1, 0xc0]), "unknown message type 18 (PROTOCOL 3.4)"),
+        (framed(vec![0x93, 21, 1, 0xc0]), "unknown message type 21 (PROTOCOL 3.4)"),
         (framed(vec![0x94, 1, 0, 7, 0xc0]), "the error of a message: expected an array"),
         (framed(vec![0x93, 1, 0, 0xc0]), "a message of type 1 with 3 elements (PROTOCOL 3.3)"),
     ] {

@@ -1,6 +1,7 @@
 //! The examples of `docs/PROTOCOL.md`: each is what one end writes and what the other reads. Those of streams, and of messages in parts,
-//! are in [`streams`].
+//! are in [`streams`], those of shared keys in [`keys`].
 
+mod keys;
 mod streams;
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
@@ -53,6 +54,9 @@ const CHECKS: &[(&str, Check)] = &[
     ("credit", streams::credit),
     ("credit-connection", streams::credit_of_a_connection),
     ("lost", streams::lost),
+    ("authenticate", keys::authenticate),
+    ("challenge", keys::challenge),
+    ("proof", keys::proof),
 ];
 
 /// The examples, by name and in order.
@@ -99,7 +103,7 @@ fn every_message_type_has_an_example() {
             reader.unsigned().expect("a message begins with its type")
         })
         .collect();
-    assert_eq!(kinds, (0..=17).collect());
+    assert_eq!(kinds, (0..=20).collect());
 }
 
 #[track_caller]

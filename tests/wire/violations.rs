@@ -333,11 +333,22 @@ fn a_hello_of_a_wrong_type() {
 #[test]
 fn types_that_are_not_known() {
     // Rules 3.1 and 3.4: unknown ones below 64, and what is not a type.
-    for kind in (18..64).chain([128, 255, 256, 0xffff_ffff_ffff_ffff]) {
+    for kind in (21..64).chain([128, 255, 256, 0xffff_ffff_ffff_ffff]) {
         let mut message = vec![0x93];
         rpc_core::msgpack::write_uint(&mut message, kind);
         message.extend([0, 0xc0]);
         both_find(&opened(&[&message]), &Violation::UnknownType { kind });
+    }
+}
+
+#[test]
+fn types_of_a_challenge_that_is_not_under_way() {
+    // Rule 12.1: neither in the place of the hello nor behind it.
+    for kind in [18, 19, 20] {
+        let message = [0x94, kind, 0xa1, b'a', 0xc0, 0xc0];
+        let violation = Violation::NoChallenge { kind: kind.into() };
+        both_find(&opened(&[&message]), &violation);
+        both_find(&[&PREFACE[..], &framed(&message)].concat(), &violation);
     }
 }
 

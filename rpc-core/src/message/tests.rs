@@ -162,8 +162,8 @@ proptest! {
     fn any_bytes_are_a_message_or_a_violation(
         head in prop_oneof![
             Just(vec![]),
-            (0x90..0x97u8, 0..19u8).prop_map(|(head, kind)| vec![head, kind]),
-            (0x90..0x97u8, 0..19u8).prop_map(|(head, kind)| vec![head, kind, 7]),
+            (0x90..0x97u8, 0..22u8).prop_map(|(head, kind)| vec![head, kind]),
+            (0x90..0x97u8, 0..22u8).prop_map(|(head, kind)| vec![head, kind, 7]),
         ],
         tail in proptest::collection::vec(any::<u8>(), 0..100),
     ) {
@@ -200,6 +200,7 @@ proptest! {
                         | Violation::UnknownType { .. }
                         | Violation::PartState { .. }
                         | Violation::Part { .. }
+                        | Violation::NoChallenge { .. }
                 );
                 prop_assert!(named, "{}", violation);
             }

@@ -104,6 +104,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<'_, T> {
             End::Drained | End::Refused => {}
             #[cfg(feature = "tls")]
             End::Tls(_) => return end,
+            #[cfg(feature = "auth")]
+            End::NoRandomness => return end,
             End::Closed | End::Handshake | End::Transport | End::Silent | End::Overtime => {
                 return end;
             }

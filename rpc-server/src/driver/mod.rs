@@ -73,6 +73,7 @@ pub(crate) async fn serve(
     wakes: Arc<Wakes>,
 ) {
     let Opening { peer, proof, refusal, deadline, has_preface, input } = opening;
+    let refusal = refusal.or_else(|| shared.objection(&proof));
     let surroundings = Arc::new(Surroundings::proved(peer, proof));
     let told = trace::Connection::open(surroundings.peer());
     let mut driver = Driver {

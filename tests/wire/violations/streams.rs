@@ -62,7 +62,7 @@ fn what_parts_make_is_held_to_every_rule() {
         let pieces = pieces(message);
         opened(&pieces.iter().map(Vec::as_slice).collect::<Vec<_>>())
     };
-    both_find(&in_parts(&[0x91, 18]), &Violation::UnknownType { kind: 18 });
+    both_find(&in_parts(&[0x91, 21]), &Violation::UnknownType { kind: 21 });
     both_find(&in_parts(&[0x92, 14, 0x80]), &Violation::SecondHello);
     let hello = [&PREFACE[..], &framed(&part(0, &[0x92, 14, 0x80]))].concat();
     both_find(&hello, &Violation::HelloExpected { kind: 10 });

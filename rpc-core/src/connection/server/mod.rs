@@ -136,7 +136,7 @@ impl Connection {
         self.open_behind_preface();
     }
 
-    /// Opens this side where the prefaces were exchanged already (PROTOCOL 12.3).
+    /// Opens this side where the prefaces were exchanged already (PROTOCOL 12.5).
     pub fn open_behind_preface(&mut self) {
         debug_assert_eq!(self.state, State::Preface, "there is one preface");
         self.state = State::Hello;

@@ -1,0 +1,79 @@
+//! Which keys a server asks its clients for.
+
+use rpc_core::{
+    Error,
+    auth::{Key, Keyring},
+    limits::LEAST_SECRET,
+};
+
+use crate::Server;
+
+/// What the program said.
+#[derive(Debug, Default)]
+pub(crate) struct Asked {
+    keys: Vec<Key>,
+    ring: Option<Keyring>,
+}
+
+/// What a running server holds its clients against.
+#[derive(Clone, Debug)]
+pub(crate) struct Keys {
+    pub(crate) ring: Keyring,
+    /// What stands in for a key that is not known: drawn when the server starts, and told nobody.
+    pub(crate) decoy: Key,
+}
+
+impl Asked {
+    /// The keys of a server that starts; `None` where it asks for none.
+    ///
+    /// # Errors
+    ///
+    /// `already_exists` where two keys have one id, `invalid_argument` where they come from both sides, `internal` where the system has no
+    /// random bytes.
+    pub(crate) fn begin(self) -> Result<Option<Keys>, Error> {
+        let ring = match (self.keys.is_empty(), self.ring) {
+            (true, None) => return Ok(None),
+            (true, Some(ring)) => ring,
+            (false, None) => Keyring::new(self.keys)?,
+            (false, Some(_)) => {
+                return Err(Error::invalid_argument(
+                    "the server has keys from `key` and a ring from `keys`; put all of them into the ring",
+                ));
+            }
+        };
+        let decoy = Key::new("decoy", random::<LEAST_SECRET>()?)?;
+        Ok(Some(Keys { ring, decoy }))
+    }
+}
+
+/// Random bytes of the system.
+///
+/// # Errors
+///
+/// `internal` where it has none.
+pub(crate) fn random<const N: usize>() -> Result<[u8; N], Error> {
+    let mut bytes = [0; N];
+    match getrandom::fill(&mut bytes) {
+        Ok(()) => Ok(bytes),
+        Err(error) => Err(Error::internal(format!("the system has no random bytes: {error}"))),
+    }
+}
+
+impl Server {
+    /// Asks clients for a shared key, and accepts this one; may be said for several. Without, none is asked for.
+    ///
+    /// A client has it from `key` on its builder. Both ends prove to each other that they have it, before any call is read; a handler sees
+    /// its id in [`Context::key_id`](rpc_core::Context::key_id). It says who is there. It does not encrypt or protect what follows: over
+    /// plain TCP it is for networks whose lines nobody taps or alters.
+    pub fn key(mut self, key: Key) -> Self {
+        self.keys.keys.push(key);
+        self
+    }
+
+    /// The same with a ring of keys, which may change while the server runs; in the place of [`key`](Self::key). One without keys accepts
+    /// nobody.
+    pub fn keys(mut self, ring: Keyring) -> Self {
+        self.keys.ring = Some(ring);
+        self
+    }
+}
