@@ -34,7 +34,7 @@ pub use client::ClientTls;
 pub use server::{Current, ServerTls};
 pub use words::{Unsecured, failed_at_client, failed_at_server, refused_by_server};
 
-/// What both ends call the protocol inside of TLS (PROTOCOL 12.3, RFC 7301).
+/// What both ends call the protocol inside of TLS (PROTOCOL 13.3, RFC 7301).
 pub const ALPN: &[u8] = b"rpc/1";
 
 /// Whose implementation of TLS's cryptography is used.
