@@ -74,13 +74,13 @@ impl Drop for Handle {
 }
 
 impl Channel {
-    /// Connects to an address, such as `tcp://127.0.0.1:7000` or `unix:///run/calc.sock`, and waits for the server to
-    /// introduce itself.
+    /// Connects to an address, such as `tcp://127.0.0.1:7000`, `tls://calc.example:7443` or `unix:///run/calc.sock`, and waits for the server
+    /// to introduce itself.
     ///
     /// # Errors
     ///
     /// `invalid_argument` for what is not an address; `unavailable`, which names the address, where nobody answers within
-    /// 10 s; `internal` where whoever answers breaks the protocol.
+    /// 10 s; `internal` where whoever answers breaks the protocol; with TLS, `unauthenticated` where a certificate is not accepted.
     ///
     /// # Cancel safety
     ///

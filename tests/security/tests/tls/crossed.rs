@@ -52,7 +52,8 @@ async fn a_client_with_tls_learns_that_the_server_speaks_something_else() {
 async fn whoever_speaks_something_else_is_sent_an_alert() {
     let served = Served::new(server_tls(&Authority::new("the authority").server())).await;
     let mut stream = TcpStream::connect(served.host()).await.expect("it listens");
-    stream.write_all(b"GET / HTTP/1.1\r\n\r\n").await.expect("it is open");
+    // So much that the server closes with some of it unread, which would reset the connection if it did not wait.
+    stream.write_all(&b"GET / HTTP/1.1\r\n\r\n".repeat(10_000)).await.expect("it is open");
     let mut answer = Vec::new();
     within(stream.read_to_end(&mut answer)).await.expect("it is closed in order");
     // A record of the type "alert", of level "fatal".

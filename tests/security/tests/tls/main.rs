@@ -7,7 +7,6 @@ mod lifetimes;
 mod raw;
 mod servers;
 mod settings;
-mod told;
 mod traffic;
 
 use std::time::Duration;

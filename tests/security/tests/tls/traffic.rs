@@ -78,6 +78,19 @@ async fn a_lost_connection_is_made_again() {
 }
 
 #[tokio::test]
+async fn a_server_that_ends_at_once_has_closed_the_connection() {
+    let (authority, mut served) = world().await;
+    let client = served.client(&trusting(&authority)).await;
+    let held = tokio::spawn(client.hold());
+    assert_eq!(served.event().await, Event::Started);
+    served.shutdown.abort();
+    // TLS has no farewell then, which is no news to who reads it.
+    let error = within(held).await.expect("it does not panic").expect_err("its server is gone");
+    let text = "the server closed the connection; the server may have run the call";
+    assert_eq!(error.message(), text);
+}
+
+#[tokio::test]
 async fn a_server_drains_in_order() {
     let (authority, mut served) = world().await;
     let client = served.client(&trusting(&authority)).await;
