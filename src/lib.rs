@@ -180,7 +180,7 @@ pub use rpc_client::{Call, Channel, ChannelBuilder, ChannelState, StateWatch, St
 pub use rpc_core::{
     Address, Backoff, CallError, Certificate, Code, Context, Credentials, Dispatcher, Error,
     Failure, Metadata, MetadataRef, MetadataValue, Origin, Outcome, Peer, Streaming, Value,
-    Violation, limits,
+    Violation, description, limits,
 };
 #[cfg(feature = "macros")]
 pub use rpc_macros::service;

@@ -2,6 +2,7 @@
 //!
 //! Users reach it through the facade, `rpc`. The way of a call through the files: `server` lets `accept` take a connection from the
 //! `listener`, and `connections` give it a task; `driver` is that task, which finds the method in `router` and lets `handlers` run it;
+//! `hooks` are asked before, where there are any;
 //! `wakes` tells which handlers want to be polled, `tasks` holds those that run elsewhere, `slice` bounds a turn. `shutdown` is how the end
 //! is asked for, and `trace` what all of them tell.
 
@@ -10,6 +11,7 @@ mod connections;
 mod driver;
 mod end;
 mod handlers;
+mod hooks;
 mod listener;
 mod opening;
 mod router;
