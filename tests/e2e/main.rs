@@ -5,6 +5,7 @@
 //! time is paused. Each has an overall bound, so that what hangs fails.
 
 mod addresses;
+mod authorizing;
 mod belongings;
 mod calls;
 mod cancellation;
