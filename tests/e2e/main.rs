@@ -33,4 +33,5 @@ mod stream_ends;
 mod stream_lives;
 mod streams;
 mod support;
+mod tokens;
 mod waiting;

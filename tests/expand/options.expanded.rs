@@ -321,20 +321,23 @@ impl __QueueDescription {
             ],
         )
         .idempotent()
-        .run(wire::rpc::__private::Run::Spawn);
+        .run(wire::rpc::__private::Run::Spawn)
+        .requires(&["member"]);
     const sort: wire::rpc::__private::Method = wire::rpc::__private::Method::new(
             "sort",
             "",
         )
         .arguments(&[wire::rpc::__private::Argument::new("by", "&[String]").optional()])
         .returns("Vec<String>", ::core::option::Option::None)
-        .run(wire::rpc::__private::Run::Blocking);
+        .run(wire::rpc::__private::Run::Blocking)
+        .requires(&["member", "read", "write"]);
     #[cfg(unix)]
     const r#type: wire::rpc::__private::Method = wire::rpc::__private::Method::new(
             "type",
             "",
         )
         .returns("u64", ::core::option::Option::None)
-        .run(wire::rpc::__private::Run::Spawn);
+        .run(wire::rpc::__private::Run::Spawn)
+        .requires(&["member"]);
 }
 
