@@ -237,5 +237,9 @@ impl Source {
 
 fn failed(error: &Error) -> Error {
     let message = format!("the token source failed: {}", error.message());
-    Error::new(error.kind(), message).with_source(error.clone())
+    let failed = Error::new(error.kind(), message).with_source(error.clone());
+    match error.retry_after() {
+        Some(delay) => failed.with_retry_after(delay),
+        None => failed,
+    }
 }

@@ -32,6 +32,7 @@ on_each_network!(
     waiting_for_a_token_counts,
     a_call_may_be_polled_outside_of_a_runtime,
     a_handlers_calls_do_not_pass_it_on,
+    a_handlers_calls_inherit_its_deadline,
     nothing_shows_it,
 );
 
@@ -221,6 +222,20 @@ async fn a_handlers_calls_do_not_pass_it_on(network: Network) {
     let client = ProbeClient::new(lock.connect(Token::new("token-1")).await);
     let (_, seen) = client.relay(false).await.expect("it answers");
     assert_eq!(seen.metadata, []);
+}
+
+async fn a_handlers_calls_inherit_its_deadline(network: Network) {
+    let upstream = Lock::serve(network).await;
+    let (served, timeout) = (serve(network).await, Duration::from_secs(5));
+    let mint = Mint::closed();
+    let relayed = ProbeClient::new(upstream.connect(mint.source()).await);
+    served.state.upstream.set(relayed).expect("it is set once");
+    let call = tokio::spawn(served.client().await.relay(false).timeout(timeout));
+    mint.asked(1).await;
+    mint.open();
+    let (left, seen) = call.await.expect("no panic").expect("it answers");
+    let (left, upstream) = (left.expect("it has one"), seen.time_left.expect("it has one"));
+    assert!(upstream <= left && left <= timeout, "{upstream:?} of {left:?}");
 }
 
 async fn nothing_shows_it(network: Network) {

@@ -52,7 +52,7 @@ Why there is no connection.*/
     }
     wire::rpc::__local! {
         #[doc =
-        "A client of a service in this process: the whole protocol, without a socket."]
+        "A client of a service in this process: the whole protocol, without a socket, and without the hooks of a server."]
         #[must_use] pub (crate) fn local < S : Queue > (service : S) -> Self where {
         Self::new(wire::rpc::__private::local(QueueDispatcher:: < S, > ::new(service))) }
     }
