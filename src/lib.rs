@@ -203,7 +203,7 @@
 //! | WARN | a connection could not be accepted | `error`, `pause` |
 //!
 //! An outcome is `ok`, `app` (the application's own error), `cancelled`, `expired`, `shed` (refused for want of room), `dropped` (with
-//! its connection, or its server), or a [`Code`]'s name. A call that did not start, because it was refused, has no span: its event has
+//! its connection, or its server), or a [`Code`]'s name. A call that was refused before a hook or a handler saw it has no span: its event has
 //! the fields itself. The warning of a slow poll may also name a method whose thread lost its core for so long.
 //!
 //! # Testing

@@ -18,7 +18,7 @@ use futures_util::future::join_all;
 use rpc::{Channel, Code, Error, StreamExt, Token, stream};
 
 use crate::support::{
-    Event, FeedClient, Network, Place, ProbeClient, on_each_network, serve, within_a_day,
+    Event, FeedClient, Network, Place, ProbeClient, on_each_network, poll_once, serve, within_a_day,
 };
 use mint::{Lock, Mint};
 
@@ -109,10 +109,12 @@ async fn a_source_that_fails_ends_the_calls_that_wait(network: Network) {
     let mut lock = Lock::serve(network).await;
     let asked = Arc::new(AtomicU32::new(0));
     let counted = Arc::clone(&asked);
+    let (open, opened) = tokio::sync::watch::channel(false);
     let source = move || {
         let count = counted.fetch_add(1, Ordering::Relaxed);
+        let mut opened = opened.clone();
         async move {
-            tokio::task::yield_now().await;
+            opened.wait_for(|is_open| *is_open).await.expect("it is opened");
             match count {
                 0 => Err(Error::unavailable("nobody mints today")),
                 _ => Ok(Token::new("token-1")),
@@ -120,7 +122,12 @@ async fn a_source_that_fails_ends_the_calls_that_wait(network: Network) {
         }
     };
     let client = ProbeClient::new(lock.connect(source).await);
-    for end in join_all((0..3).map(|_| client.add(1, 2))).await {
+    let mut calls = [(); 3].map(|()| client.add(1, 2));
+    for call in &mut calls {
+        assert!(poll_once(call).await.is_pending());
+    }
+    open.send_replace(true);
+    for end in join_all(calls).await {
         let error = end.expect_err("there is no token");
         assert_eq!(error.kind(), Code::Unavailable);
         assert_eq!(error.message(), "the token source failed: nobody mints today");
@@ -250,7 +257,7 @@ async fn nothing_shows_it(network: Network) {
     let client = ProbeClient::new(channel.clone());
     let mut call = client.hold(1);
     let mut shown = format!("{channel:?} {call:?}");
-    assert!(crate::support::poll_once(&mut call).await.is_pending());
+    assert!(poll_once(&mut call).await.is_pending());
     shown += &format!("{call:?} {client:?}");
     assert!(!shown.contains("token-1"), "{shown}");
 }
