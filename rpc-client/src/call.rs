@@ -11,7 +11,7 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use futures_core::Stream;
@@ -21,8 +21,6 @@ use rpc_core::{
     buffer::give_buffer,
     connection::client::{CallRef, Outgoing},
     current,
-    limits::MAX_TIMEOUT,
-    metadata::AUTHORIZATION,
     payload::Payload,
     stream::{Chunk, Source, Taken, Upload},
     value::{Encoded, Encoder},
@@ -31,7 +29,8 @@ use rpc_core::{
 use crate::{
     bearing::Bearing,
     channel::Options,
-    shared::{Awaited, Found, Shared},
+    ready::Ready,
+    shared::{Awaited, Found},
     trace,
     upload::Sending,
 };
@@ -154,15 +153,6 @@ enum Stage {
     /// It has ended with this, which was not told.
     Ended(Payload),
     Done,
-}
-
-/// What a call is before it is sent.
-struct Ready {
-    outgoing: Outgoing,
-    /// What the caller set for this call.
-    timeout: Option<Duration>,
-    /// The deadline of the handler that made the call.
-    inherited: Option<Instant>,
 }
 
 impl Course {
@@ -340,43 +330,6 @@ const NIL: u8 = 0xc0;
 
 fn outcome_of(outcome: &Result<Payload, Error>) -> Outcome {
     outcome.as_ref().err().map_or(Outcome::Ok, Outcome::from)
-}
-
-impl Ready {
-    /// Whether its caller says itself who it is.
-    fn has_credentials(&self) -> bool {
-        self.outgoing.metadata.as_ref().is_some_and(|it| it.view().get_bin(AUTHORIZATION).is_some())
-    }
-
-    /// The same call, which takes a token along.
-    #[cold]
-    fn bearing(&mut self, channel: &Options) -> Box<Bearing> {
-        let timeout = self.timeout(channel);
-        Box::new(Bearing::new(&mut self.outgoing, timeout, self.inherited))
-    }
-
-    /// How long the call may take.
-    fn timeout(&self, channel: &Options) -> Option<Duration> {
-        let Outgoing { streams, takes, opens_only, .. } = self.outgoing;
-        // A stream has no bound but what was asked for; one that is awaited must begin within the channel's.
-        let is_bounded = !(streams || takes) || opens_only;
-        let timeout = self.timeout.or(is_bounded.then_some(channel.timeout));
-        timeout.map(|timeout| timeout.min(MAX_TIMEOUT))
-    }
-
-    /// Hands the call to its channel; `None` where there will be no answer.
-    fn submit(
-        &mut self,
-        channel: &Options,
-        cx: &mut Context<'_>,
-    ) -> Result<Option<CallRef>, Error> {
-        let shared: &Shared = channel.shared();
-        if let Some(metadata) = &self.outgoing.metadata {
-            metadata.check(shared.max_metadata_size)?;
-        }
-        let timeout = self.timeout(channel);
-        shared.submit(&mut self.outgoing, timeout, self.inherited, cx.waker().clone())
-    }
 }
 
 impl Drop for Course {

@@ -12,6 +12,7 @@ mod channel;
 mod connected;
 mod dialler;
 mod driver;
+mod ready;
 mod shared;
 mod state;
 mod timer;
