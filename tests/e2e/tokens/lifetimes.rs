@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use rpc::StreamExt;
-
 use super::mint::{Lock, Mint};
 use crate::support::{FeedClient, Network, ProbeClient, within_a_day};
 
