@@ -122,6 +122,58 @@
 //! work, as a plain `fn`. `#[rpc::service(spawn)]` does the former for a whole trait, [`Server::spawn_handlers`] for a whole server.
 //! A client that wants more than one core for its calls opens more than one channel.
 //!
+//! # Who may call
+//!
+//! [`Server::authorize`] takes a hook that is asked about every call before its arguments are decoded. It sees who calls (address, process, certificate,
+//! key, bearer token), which method, and what `#[rpc(requires = "admin")]` says that it [requires](description::Method::requires); it refuses, or returns
+//! what the handler then finds with [`Context::extension`]. One that has to ask elsewhere is [`Server::authorize_async`]. A server without a hook
+//! does not run a service that requires something, and a stranger is not told which services and methods there are.
+//!
+//! At the client, [`ChannelBuilder::token`] lets all calls of a channel take a bearer [`Token`] along, which is fetched anew before it expires, or where a server
+//! refused it. It is not sent in the clear over a network.
+//!
+//! ```
+//! use rpc::{Channel, Error, Server, Token};
+//!
+//! # #[rpc::service(requires = "greet")]
+//! # trait Greeter {
+//! #     async fn greet(&self, ctx: &rpc::Context) -> String;
+//! # }
+//! # struct MyGreeter;
+//! struct User(&'static str);
+//!
+//! # impl Greeter for MyGreeter {
+//! async fn greet(&self, ctx: &rpc::Context) -> String {
+//!     ctx.extension::<User>().map_or("hello", |user| user.0).to_owned()
+//! }
+//! # }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Error> {
+//! let server = Server::bind("tcp://127.0.0.1:0").await?.authorize(|ctx, method| {
+//!     let user = match ctx.metadata().bearer() {
+//!         Some("sesame") => User("hello ali"),
+//!         _ => return Err(Error::unauthenticated("send a bearer token")),
+//!     };
+//!     if method.requires.contains(&"admin") {
+//!         return Err(Error::permission_denied("this takes an admin"));
+//!     }
+//!     Ok(user)
+//! });
+//! # let address = server.local_addr()?.to_string();
+//! # tokio::spawn(server.serve(GreeterDispatcher::new(MyGreeter)));
+//!
+//! let channel = Channel::builder(&address).token(Token::new("sesame")).connect().await?;
+//! assert_eq!(GreeterClient::new(channel).greet().await?, "hello ali");
+//! # let stranger = GreeterClient::connect(&address).await?;
+//! # assert_eq!(stranger.greet().await.expect_err("it has no token").kind(), rpc::Code::Unauthenticated);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! A hook runs in the connection's task, in front of handlers of every kind, under the call's deadline. `CalcClient::local` has none. A handler's own calls do
+//! not pass its caller's token on: the channel that they are made on has a source of its own.
+//!
 //! # When connections fail
 //!
 //! A channel outlives its connections. A call that was never written waits for the next one, up to
@@ -266,13 +318,13 @@
 //! | WARN | the rule of [`Server::allow_unix_peers`] panicked | `credentials` |
 //!
 //! An outcome is `ok`, `app` (the application's own error), `cancelled`, `expired`, `shed` (refused for want of room), `dropped` (with
-//! its connection, or its server), or a [`Code`]'s name. A call that did not start, because it was refused, has no span: its event has
+//! its connection, or its server), or a [`Code`]'s name. A call that was refused before a hook or a handler saw it has no span: its event has
 //! the fields itself. The warning of a slow poll may also name a method whose thread lost its core for so long.
 //!
 //! # Testing
 //!
 //! `CalcClient::local(MyCalc)` is a stub whose server is in the same process, over a pipe in memory. It runs the whole protocol,
-//! so what would not survive a socket does not survive it either.
+//! so what would not survive a socket does not survive it either. It asks no hooks: [who may call](#who-may-call) is the server's to decide, and there is none.
 //!
 //! # Features
 //!
@@ -294,13 +346,15 @@ pub use bytes::Bytes;
 pub use futures_core::Stream;
 pub use futures_util::{StreamExt, stream};
 #[cfg(feature = "client")]
-pub use rpc_client::{Call, Channel, ChannelBuilder, ChannelState, StateWatch, StreamCall};
+pub use rpc_client::{
+    Call, Channel, ChannelBuilder, ChannelState, StateWatch, StreamCall, Token, TokenSource,
+};
 #[cfg(feature = "auth")]
 pub use rpc_core::auth::{Key, Keyring};
 pub use rpc_core::{
     Address, Backoff, CallError, Certificate, Code, Context, Credentials, Dispatcher, Error,
     Failure, Metadata, MetadataRef, MetadataValue, Origin, Outcome, Peer, Streaming, Value,
-    Violation, limits,
+    Violation, description, limits,
 };
 #[cfg(feature = "macros")]
 pub use rpc_macros::service;

@@ -19,6 +19,8 @@ use crate::{
     dialler::Dialler,
     driver::{Connector, Driver},
     shared::Shared,
+    token::TokenSource,
+    tokens::{Source, Tokens},
     transport::TcpOptions,
 };
 
@@ -49,6 +51,8 @@ pub struct ChannelBuilder {
     tls: Option<ClientTls>,
     #[cfg(feature = "auth")]
     key: Option<rpc_core::auth::Key>,
+    tokens: Option<Source>,
+    allows_plaintext_tokens: bool,
 }
 
 impl ChannelBuilder {
@@ -63,6 +67,8 @@ impl ChannelBuilder {
             tls: None,
             #[cfg(feature = "auth")]
             key: None,
+            tokens: None,
+            allows_plaintext_tokens: false,
         }
     }
 
@@ -223,6 +229,32 @@ impl ChannelBuilder {
         self
     }
 
+    /// Lets the channel's calls take a bearer token along, as `authorization: Bearer …` in their metadata: a [`Token`](crate::Token) that is
+    /// always the same, or a source that gets one, such as a closure that returns a future of it.
+    ///
+    /// One token serves all calls until 10 s before it expires, or a tenth of its life, if that is shorter. The calls that need the next one wait for it,
+    /// within their deadlines, and share it; dropping one of them does not disturb the others. A call that the server refuses with `unauthenticated`, and
+    /// did not start, is sent once more with another token, if the source has another one. That is not done for what may have run, and not for a call whose
+    /// stream has begun to be sent. A source that fails ends the calls that wait with its error, which names it and is marked as
+    /// [not started](Error::is_not_started).
+    ///
+    /// A call or a handle that sets `authorization` in its [metadata](crate::Call::metadata) keeps that, and takes no token. A handler's own calls do not pass
+    /// on the token that it was called with: give the channel that they are made on a source.
+    ///
+    /// Tokens are not sent in the clear: with an address that is not [private](Address::is_private), such as `tcp://` to another machine, the channel does
+    /// not connect, and fails with `failed_precondition`; see [`allow_plaintext_tokens`](Self::allow_plaintext_tokens).
+    pub fn token(mut self, source: impl TokenSource) -> Self {
+        self.tokens = Some(Source::new(source));
+        self
+    }
+
+    /// Lets tokens be sent over `tcp://` to other machines, where whoever is on the way can read and use them. For networks that are protected by other
+    /// means.
+    pub fn allow_plaintext_tokens(mut self) -> Self {
+        self.allows_plaintext_tokens = true;
+        self
+    }
+
     /// Connects, and waits for the server to introduce itself. The first attempt that fails is the end of it.
     ///
     /// # Errors
@@ -252,6 +284,11 @@ impl ChannelBuilder {
     /// What is wrong with the address, or does not go with it.
     fn dialler(&self) -> Result<Dialler, Error> {
         let address = self.address.clone()?;
+        if self.tokens.is_some() && !self.allows_plaintext_tokens && !address.is_private() {
+            return Err(Error::failed_precondition(format!(
+                "the channel's token would go to {address} in the clear: use tls:// or a Unix socket, or set `allow_plaintext_tokens` on the channel's builder"
+            )));
+        }
         #[cfg(feature = "tls")]
         let tls = match (&address, &self.tls) {
             (Address::Tls(_), tls) => Some(tls.clone().unwrap_or_default()),
@@ -283,7 +320,10 @@ impl ChannelBuilder {
         // Pauses are drawn from what the system has of randomness, so that no two clients come back together.
         let seed = RandomState::new().build_hasher().finish();
         let machine = client::Channel::new(config, seed);
-        let shared = Arc::new(Shared::new(machine, self.max_metadata_size));
+        // Where there is nobody to send a token to, none is asked for.
+        let tokens = self.tokens.filter(|_| !matches!(connector, Connector::Nowhere(_)));
+        let tokens = tokens.map(Tokens::new);
+        let shared = Arc::new(Shared::new(machine, self.max_metadata_size, tokens));
         tokio::spawn(Driver::new(Arc::clone(&shared), connector, config));
         Channel::new(shared, self.timeout, config.structs)
     }

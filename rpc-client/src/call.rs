@@ -11,7 +11,7 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use futures_core::Stream;
@@ -21,15 +21,16 @@ use rpc_core::{
     buffer::give_buffer,
     connection::client::{CallRef, Outgoing},
     current,
-    limits::MAX_TIMEOUT,
     payload::Payload,
     stream::{Chunk, Source, Taken, Upload},
     value::{Encoded, Encoder},
 };
 
 use crate::{
+    bearing::Bearing,
     channel::Options,
-    shared::{Awaited, Found, Shared},
+    ready::Ready,
+    shared::{Awaited, Found},
     trace,
     upload::Sending,
 };
@@ -145,20 +146,13 @@ enum Stage {
     Ready(Ready),
     /// It cannot be sent.
     Failed(Error),
-    /// It was sent, or waits for its turn.
-    Submitted(CallRef),
+    /// It waits for the token that it takes along.
+    Waiting(Box<Bearing>),
+    /// It was sent, or waits for its turn, with a token or without.
+    Submitted(CallRef, Option<Box<Bearing>>),
     /// It has ended with this, which was not told.
     Ended(Payload),
     Done,
-}
-
-/// What a call is before it is sent.
-struct Ready {
-    outgoing: Outgoing,
-    /// What the caller set for this call.
-    timeout: Option<Duration>,
-    /// The deadline of the handler that made the call.
-    inherited: Option<Instant>,
 }
 
 impl Course {
@@ -172,7 +166,7 @@ impl Course {
         loop {
             let shared = self.channel.shared();
             match &mut self.stage {
-                Stage::Submitted(call) => {
+                Stage::Submitted(call, bearing) => {
                     let call = *call;
                     if let Some(sending) = &mut self.sending {
                         match sending.poll(shared, call, cx) {
@@ -184,21 +178,56 @@ impl Course {
                             }
                         }
                     }
-                    match shared.poll(call, awaited, cx.waker(), mem::take(&mut spare)) {
+                    let mut left = None;
+                    let spare = mem::take(&mut spare);
+                    match shared.poll(call, awaited, cx.waker(), spare, &mut left) {
                         Found::Nothing => return Poll::Pending,
                         Found::News => {}
                         Found::Stopped => self.sending = None,
                         Found::Begun => return Poll::Ready(Reached::Begun),
                         Found::Chunk(chunk) => return Poll::Ready(Reached::Chunk(chunk)),
-                        Found::Outcome(outcome) => return Poll::Ready(self.ended(outcome)),
+                        Found::Outcome(outcome) => {
+                            if let (Err(error), Some(bearing)) = (&outcome, bearing.take())
+                                && self.is_again(bearing, error, left)
+                            {
+                                continue;
+                            }
+                            return Poll::Ready(self.ended(outcome));
+                        }
+                    }
+                }
+                Stage::Waiting(bearing) => {
+                    let Some(tokens) = &shared.tokens else {
+                        let error = Error::internal("the channel has no token source");
+                        return Poll::Ready(self.ended(Err(error)));
+                    };
+                    let is_oneway = bearing.is_oneway();
+                    match ready!(bearing.poll_submit(tokens, shared, cx)) {
+                        Ok(Some(call)) => {
+                            let Stage::Waiting(bearing) =
+                                mem::replace(&mut self.stage, Stage::Done)
+                            else {
+                                continue;
+                            };
+                            self.stage = Stage::Submitted(call, Some(bearing));
+                            if self.sending.is_none() && !is_oneway {
+                                return Poll::Pending;
+                            }
+                        }
+                        Ok(None) => return Poll::Ready(self.ended(Ok(Payload::nil()))),
+                        Err(error) => return Poll::Ready(self.ended(Err(error))),
                     }
                 }
                 Stage::Ready(ready) => {
                     self.trace = trace::Call::begin(ready.outgoing.method);
+                    if shared.tokens.is_some() && !ready.has_credentials() {
+                        self.stage = Stage::Waiting(ready.bearing(&self.channel));
+                        continue;
+                    }
                     let is_oneway = ready.outgoing.oneway;
                     match ready.submit(&self.channel, cx) {
                         Ok(Some(call)) => {
-                            self.stage = Stage::Submitted(call);
+                            self.stage = Stage::Submitted(call, None);
                             if self.sending.is_none() && !is_oneway {
                                 return Poll::Pending;
                             }
@@ -221,7 +250,7 @@ impl Course {
 
     fn poll_outcome(&mut self, cx: &mut Context<'_>) -> Poll<Result<Payload, Error>> {
         // The second and last poll of nearly every call.
-        if let (Stage::Submitted(call), None) = (&self.stage, &self.sending)
+        if let (Stage::Submitted(call, None), None) = (&self.stage, &self.sending)
             && let Some(outcome) = self.channel.shared().take_outcome(*call)
         {
             self.stage = Stage::Done;
@@ -232,6 +261,24 @@ impl Course {
             Reached::Outcome(outcome) => outcome,
             Reached::Begun | Reached::Chunk(_) => Err(Error::internal("it was not asked for")),
         })
+    }
+
+    /// The server has refused a call that took a token along; whether it is to be sent again.
+    #[cold]
+    fn is_again(
+        &mut self,
+        mut bearing: Box<Bearing>,
+        error: &Error,
+        left: Option<Outgoing>,
+    ) -> bool {
+        let takes = left.as_ref().is_some_and(|left| left.takes);
+        let is_whole = !takes || self.sending.as_ref().is_some_and(|sending| !sending.has_begun());
+        let tokens = self.channel.shared().tokens.as_ref();
+        let is_again = tokens.is_some_and(|tokens| bearing.is_again(tokens, error, left, is_whole));
+        if is_again {
+            self.stage = Stage::Waiting(bearing);
+        }
+        is_again
     }
 
     fn ended(&mut self, outcome: Result<Payload, Error>) -> Reached {
@@ -285,32 +332,14 @@ fn outcome_of(outcome: &Result<Payload, Error>) -> Outcome {
     outcome.as_ref().err().map_or(Outcome::Ok, Outcome::from)
 }
 
-impl Ready {
-    /// Hands the call to its channel; `None` where there will be no answer.
-    fn submit(
-        &mut self,
-        channel: &Options,
-        cx: &mut Context<'_>,
-    ) -> Result<Option<CallRef>, Error> {
-        let shared: &Shared = channel.shared();
-        if let Some(metadata) = &self.outgoing.metadata {
-            metadata.check(shared.max_metadata_size)?;
-        }
-        let Outgoing { streams, takes, opens_only, .. } = self.outgoing;
-        // A stream has no bound but what was asked for; one that is awaited must begin within the channel's.
-        let is_bounded = !(streams || takes) || opens_only;
-        let timeout = self.timeout.or(is_bounded.then_some(channel.timeout));
-        let timeout = timeout.map(|timeout| timeout.min(MAX_TIMEOUT));
-        shared.submit(&mut self.outgoing, timeout, self.inherited, cx.waker().clone())
-    }
-}
-
 impl Drop for Course {
     fn drop(&mut self) {
-        if let Stage::Submitted(call) = self.stage {
-            self.channel.shared().cancel(call);
-            self.trace.end(|| Outcome::Cancelled);
+        match self.stage {
+            Stage::Submitted(call, _) => self.channel.shared().cancel(call),
+            Stage::Waiting(_) => {}
+            Stage::Ready(_) | Stage::Failed(_) | Stage::Ended(_) | Stage::Done => return,
         }
+        self.trace.end(|| Outcome::Cancelled);
     }
 }
 

@@ -2,8 +2,10 @@
 //!
 //! Users reach it through the facade, `rpc`. The way of a call through the files: a stub encodes its arguments into what `channel` prepares; `call` is
 //! the future, which hands itself to `shared` at its first poll; `driver` is the channel's task, which connects; `connected` sends and hands out
-//! answers; `transport` is what it writes to. `builder` has the options, `state` is for who watches.
+//! answers; `transport` is what it writes to. `builder` has the options, `state` is for who watches. Where calls take a
+//! `token` along, `tokens` keeps it for all of them, and `bearing` is what such a call needs besides.
 
+mod bearing;
 mod builder;
 mod call;
 #[cfg(feature = "auth")]
@@ -12,11 +14,14 @@ mod channel;
 mod connected;
 mod dialler;
 mod driver;
+mod ready;
 mod shared;
 mod state;
 mod timer;
 #[cfg(feature = "tls")]
 mod tls;
+mod token;
+mod tokens;
 mod trace;
 mod transport;
 mod upload;
@@ -25,3 +30,4 @@ pub use builder::ChannelBuilder;
 pub use call::{Call, Prepared, StreamCall};
 pub use channel::Channel;
 pub use state::{ChannelState, StateWatch};
+pub use token::{Token, TokenSource};

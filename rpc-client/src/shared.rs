@@ -26,7 +26,7 @@ use rpc_core::{
 };
 use tokio::sync::watch;
 
-use crate::{state::Status, transport::DirectWriter};
+use crate::{state::Status, tokens::Tokens, transport::DirectWriter};
 
 /// What the machine keeps for each caller.
 #[derive(Debug, Default)]
@@ -156,12 +156,18 @@ pub(crate) struct Shared {
     task: AtomicWaker,
     /// Bytes of a call's metadata at most.
     pub(crate) max_metadata_size: usize,
+    /// What calls take along, where the channel has a source of it.
+    pub(crate) tokens: Option<Tokens>,
     /// How far the connection is, for who watches it.
     pub(crate) status: watch::Sender<Status>,
 }
 
 impl Shared {
-    pub(crate) fn new(machine: Channel<Waiter>, max_metadata_size: usize) -> Self {
+    pub(crate) fn new(
+        machine: Channel<Waiter>,
+        max_metadata_size: usize,
+        tokens: Option<Tokens>,
+    ) -> Self {
         let state = State {
             machine,
             link: Link::Down,
@@ -176,6 +182,7 @@ impl Shared {
             state: Mutex::new(state),
             task: AtomicWaker::new(),
             max_metadata_size,
+            tokens,
             status: watch::Sender::new(Status::default()),
         }
     }
@@ -275,13 +282,15 @@ impl Shared {
         Some(outcome)
     }
 
-    /// What there is of what a call that was submitted waits for; where there is nothing yet, it wakes `waker`.
+    /// What there is of what a call that was submitted waits for; where there is nothing yet, it wakes `waker`. With the outcome, what
+    /// is left of the call goes to `left`.
     pub(crate) fn poll(
         &self,
         call: CallRef,
         awaited: Awaited,
         waker: &Waker,
         spare: Vec<u8>,
+        left: &mut Option<Outgoing>,
     ) -> Found {
         let mut spare = Some(spare).filter(|spare| spare.capacity() > 0);
         let mut replacement: Option<Waker> = None;
@@ -315,7 +324,8 @@ impl Shared {
                 let stream = waiter.stream.take();
                 let remains = guard.machine.release(call);
                 drop(guard);
-                drop((remains, stream));
+                drop(stream);
+                *left = remains;
                 return Found::Outcome(outcome);
             }
             if waiter.waker.as_ref().is_some_and(|current| current.will_wake(waker)) {

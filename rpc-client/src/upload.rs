@@ -21,6 +21,8 @@ pub(crate) struct Sending {
     next: Next,
     /// Whether something was written since the last flush.
     has_written: bool,
+    /// Whether something was taken out of the stream.
+    has_begun: bool,
 }
 
 /// What is to be done next.
@@ -36,7 +38,18 @@ enum Next {
 
 impl Sending {
     pub(crate) fn new(upload: Upload, structs: Structs) -> Self {
-        Self { upload, encoder: Encoder::new(structs), next: Next::Ask, has_written: false }
+        Self {
+            upload,
+            encoder: Encoder::new(structs),
+            next: Next::Ask,
+            has_written: false,
+            has_begun: false,
+        }
+    }
+
+    /// Whether something was taken out of the stream, which cannot be put back.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.has_begun
     }
 
     /// Sends what there is and finds room; ready when nothing more is to be sent. Where it is pending for want of room, the call is told
@@ -67,7 +80,9 @@ impl Sending {
         for _ in 0..ITEMS_PER_POLL {
             match self.next {
                 Next::Ask => {
-                    self.next = match ready!(self.upload.poll_next(cx, &mut self.encoder)) {
+                    let uploaded = ready!(self.upload.poll_next(cx, &mut self.encoder));
+                    self.has_begun = true;
+                    self.next = match uploaded {
                         Uploaded::Item => Next::Send,
                         Uploaded::End => Next::End,
                         Uploaded::Failed(error) => {

@@ -1,6 +1,6 @@
 //! Where a server is: `tcp://host:port`, `tls://host:port` or `unix:///path`.
 
-use std::{fmt, path::PathBuf, str::FromStr};
+use std::{fmt, net::IpAddr, path::PathBuf, str::FromStr};
 
 use crate::Error;
 
@@ -23,6 +23,27 @@ pub enum Address {
     Tls(String),
     /// `unix:///path/to/socket`, or `unix://relative`.
     Unix(PathBuf),
+}
+
+impl Address {
+    /// Whether nobody on the way can read what is sent there: TLS, a Unix socket, or TCP to this very machine, written as `localhost` or as an
+    /// address of the loopback (127.0.0.0/8, `::1`).
+    ///
+    /// Bearer tokens are sent there alone, unless the channel's builder allows more.
+    pub fn is_private(&self) -> bool {
+        match self {
+            Self::Tcp(address) => is_loopback(address),
+            Self::Tls(_) | Self::Unix(_) => true,
+        }
+    }
+}
+
+/// Whether a host and its port are this machine's own, as they are written: names are not looked up.
+fn is_loopback(address: &str) -> bool {
+    let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
+    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    bare.eq_ignore_ascii_case("localhost")
+        || bare.parse().is_ok_and(|address: IpAddr| address.to_canonical().is_loopback())
 }
 
 impl FromStr for Address {
@@ -78,6 +99,34 @@ mod tests {
             "unix:///run/a.sock",
         ] {
             assert_eq!(text.parse::<Address>().expect(text).to_string(), text);
+        }
+    }
+
+    #[test]
+    fn what_leaves_the_machine_in_the_clear_is_not_private() {
+        let is_private = |text: &str| text.parse::<Address>().expect(text).is_private();
+        for text in [
+            "unix:///run/a.sock",
+            "tls://example:1",
+            "tcp://127.0.0.1:1",
+            "tcp://127.9.9.9:1",
+            "tcp://[::1]:1",
+            "tcp://[::ffff:127.0.0.1]:1",
+            "tcp://localhost:1",
+            "tcp://LocalHost:1",
+        ] {
+            assert!(is_private(text), "{text}");
+        }
+        for text in [
+            "tcp://10.0.0.1:1",
+            "tcp://0.0.0.0:1",
+            "tcp://[::]:1",
+            "tcp://[2001:db8::1]:1",
+            "tcp://localhost.example:1",
+            "tcp://127.0.0.1.example:1",
+            "tcp://example:1",
+        ] {
+            assert!(!is_private(text), "{text}");
         }
     }
 

@@ -1,7 +1,9 @@
 //! What a handler may know of its call: who called, what came along, until when, and whether anybody still waits.
 
 use std::{
-    fmt,
+    any::Any,
+    fmt, mem,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, OnceLock},
     time::Instant,
 };
@@ -55,7 +57,12 @@ pub struct Context {
     pub(crate) attempt: u32,
     surroundings: Arc<Surroundings>,
     cancellation: OnceLock<CancellationToken>,
+    /// What the server's hooks have attached: one value of each type. Without hooks there is none.
+    extensions: Vec<Extension>,
 }
+
+/// What a hook of the server attaches to a call.
+pub type Extension = Box<dyn Any + Send + Sync>;
 
 impl Context {
     pub(crate) fn new(surroundings: Arc<Surroundings>) -> Self {
@@ -67,6 +74,7 @@ impl Context {
             attempt: 1,
             surroundings,
             cancellation: OnceLock::new(),
+            extensions: Vec::new(),
         }
     }
 
@@ -141,6 +149,33 @@ impl Context {
         draining.clone().cancelled_owned()
     }
 
+    /// What a hook of the server has attached to the call: the value of this type that its `authorize` hook returned, such as who the
+    /// caller is. `None` where no hook returned one.
+    ///
+    /// ```
+    /// struct User(String);
+    ///
+    /// fn name(ctx: &rpc_core::Context) -> Result<&str, rpc_core::Error> {
+    ///     let user = ctx.extension::<User>().ok_or_else(|| rpc_core::Error::unauthenticated("nobody is known here"))?;
+    ///     Ok(&user.0)
+    /// }
+    /// ```
+    pub fn extension<T: Any + Send + Sync>(&self) -> Option<&T> {
+        self.extensions.iter().find_map(|extension| extension.downcast_ref())
+    }
+
+    /// Attaches a value, in place of one of its type. `()` is nothing to attach.
+    pub(crate) fn attach(&mut self, extension: Extension) {
+        let kind = (*extension).type_id();
+        if extension.is::<()>() {
+            return;
+        }
+        match self.extensions.iter_mut().find(|there| (***there).type_id() == kind) {
+            Some(there) => *there = extension,
+            None => self.extensions.push(extension),
+        }
+    }
+
     /// The token behind [`cancelled`](Self::cancelled), for the runtime, which cancels it.
     #[doc(hidden)]
     pub fn token(&self) -> &CancellationToken {
@@ -151,6 +186,20 @@ impl Context {
     pub(crate) fn finish(&mut self) {
         if let Some(token) = self.cancellation.take() {
             token.cancel();
+        }
+        if !self.extensions.is_empty() {
+            self.detach();
+        }
+    }
+
+    /// Drops what was attached. That is the user's code, and one that panics does not keep the others.
+    #[cold]
+    fn detach(&mut self) {
+        for extension in self.extensions.drain(..) {
+            if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(extension))) {
+                // It may panic in turn; the panic hook has printed what there is to say.
+                mem::forget(payload);
+            }
         }
     }
 }

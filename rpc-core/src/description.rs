@@ -48,6 +48,8 @@ pub struct Method {
     pub idempotent: bool,
     /// Where the handler runs.
     pub run: Run,
+    /// What a caller needs to be allowed to call it, in the words of the program: the server's `authorize` hook gives them their meaning.
+    pub requires: &'static [&'static str],
 }
 
 impl Method {
@@ -65,6 +67,7 @@ impl Method {
             oneway: false,
             idempotent: false,
             run: Run::Inline,
+            requires: &[],
         }
     }
 
@@ -116,6 +119,13 @@ impl Method {
     #[must_use]
     pub const fn run(mut self, run: Run) -> Self {
         self.run = run;
+        self
+    }
+
+    /// Sets what a caller needs.
+    #[must_use]
+    pub const fn requires(mut self, requirements: &'static [&'static str]) -> Self {
+        self.requires = requirements;
         self
     }
 }

@@ -30,7 +30,7 @@ use crate::{
     Context, Error, Failure,
     arguments::Arguments,
     buffer::{give_buffer, take_buffer},
-    context::Surroundings,
+    context::{Extension, Surroundings},
     description::Service,
     payload::{Body, Payload, Span},
     stream::{Outgo, Outlet, Run, ServerInbox, Streaming, Way},
@@ -347,6 +347,12 @@ impl Request {
         }
     }
 
+    /// Attaches what the handler finds with [`Context::extension`]; for the runtime alone.
+    #[doc(hidden)]
+    pub fn attach(&mut self, extension: Extension) {
+        self.0.context.attach(extension);
+    }
+
     /// How structs are written in the answer.
     pub fn structs(&self) -> Structs {
         self.0.output.structs()
@@ -363,7 +369,7 @@ impl Request {
         self.fail(error.into_error(structs))
     }
 
-    /// Ends the call before its handler ran, because its arguments are wrong.
+    /// Ends the call before its handler ran: its arguments are wrong, or its caller may not call it.
     pub fn refuse(self, error: Error) -> Answer {
         self.fail(error.not_started(true))
     }

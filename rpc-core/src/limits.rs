@@ -122,6 +122,13 @@ pub const MAX_LINKS: usize = 4;
 /// The deadline of a call that set none: 30 s. Setter: `timeout`, on the channel and on the call.
 pub const CALL_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// The time that a channel's token source has to give a token: 30 s. Without an end of their own, streams would wait for one that gives none.
+pub const TOKEN_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long before its expiry a token is no longer used: 10 s, or a tenth of its life, if that is shorter. A call that takes it along then still arrives in
+/// time.
+pub const TOKEN_MARGIN: Duration = Duration::from_secs(10);
+
 /// The longest timeout that can be asked for: about 68 years. A longer one means this one.
 ///
 /// It keeps `now + timeout` inside of what every platform's clock can represent.

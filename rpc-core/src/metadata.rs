@@ -19,6 +19,9 @@ mod key {
     pub(super) const ATTEMPT: u64 = 1;
 }
 
+/// The key under which a caller sends its credentials.
+pub const AUTHORIZATION: &str = "authorization";
+
 /// What the head of the map and the protocol's own entries take at most: 3, 10 and 6 bytes.
 const MAX_OWN_SIZE: usize = 19;
 
@@ -153,6 +156,24 @@ impl<'a> MetadataRef<'a> {
             MetadataValue::Str(value) => Some(value.as_bytes()),
             MetadataValue::Bin(value) => Some(value),
         }
+    }
+
+    /// The bearer token that the caller sent: what stands behind `Bearer` in the text under `authorization` (RFC 6750, section 2.1). The scheme's case does
+    /// not matter (RFC 9110, section 11.1).
+    ///
+    /// `None` where there is no such text, it has another scheme, or no token.
+    ///
+    /// ```
+    /// use rpc_core::Metadata;
+    ///
+    /// let mut metadata = Metadata::new();
+    /// metadata.insert("authorization", "Bearer mF_9.B5f-4.1JqM");
+    /// assert_eq!(metadata.view().bearer(), Some("mF_9.B5f-4.1JqM"));
+    /// ```
+    pub fn bearer(self) -> Option<&'a str> {
+        let (scheme, token) = self.get(AUTHORIZATION)?.split_once(' ')?;
+        let token = token.trim_matches(' ');
+        (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token)
     }
 
     /// The encoded size in bytes.

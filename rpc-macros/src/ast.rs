@@ -37,6 +37,8 @@ pub(crate) struct Method {
     pub(crate) oneway: bool,
     pub(crate) idempotent: bool,
     pub(crate) run: Run,
+    /// What a caller needs, in the words of the program.
+    pub(crate) requires: Vec<String>,
     /// The parameters behind `&self` that nothing is wrong with.
     pub(crate) parameters: Vec<Parameter>,
     /// How many arguments the stub takes, those included that something is wrong with.

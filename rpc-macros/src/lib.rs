@@ -187,6 +187,7 @@ use errors::Errors;
 /// | `name = "calc.v2"` | the service's name on the wire, in place of the trait's |
 /// | `crate = path` | where the facade is, in place of `::rpc`: for who renames or re-exports it |
 /// | `spawn` | every method runs in a task of its own |
+/// | `requires = "…"` | what the callers of every method need, as on a [method](#options-of-a-method) |
 ///
 /// ```
 /// mod vendor {
@@ -212,9 +213,14 @@ use errors::Errors;
 /// | `spawn` | the handler runs in a task of its own, and so beside the others of its connection |
 /// | `blocking` | the handler is a plain `fn` that runs on the pool for blocking work |
 /// | `drop_oldest = 16` | the producer of the [stream](#streams) that is returned does not wait: so many unsent items are kept, the newest |
+/// | `requires = "admin"` | what a caller needs; of several things, `requires("read", "write")` |
 ///
 /// Without `spawn` and `blocking` a handler runs inside of its connection's task: the handlers of one connection
 /// take turns on one core, so a handler that computes for long holds the others up.
+///
+/// What a method requires is data, without a meaning of its own: it stands in the method's description, where the hook that a server was given with
+/// `Server::authorize` reads it, and decides. The method's requirements come behind those of its service. A server without such a hook does not
+/// run a service that requires something.
 ///
 /// # Options of a parameter
 ///
@@ -236,6 +242,8 @@ use errors::Errors;
 ///     async fn log(&self, line: &str);
 ///     #[rpc(blocking)]
 ///     fn checksum(&self, data: &[u8]) -> u64;
+///     #[rpc(requires = "admin")]
+///     async fn forget(&self, key: &str);
 /// }
 /// # fn main() {}
 /// ```

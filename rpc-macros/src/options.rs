@@ -8,14 +8,16 @@ use quote::quote;
 use syn::{
     Attribute, Expr, ExprLit, Ident, Lit, LitStr, Meta, Path, Token,
     ext::IdentExt,
+    parenthesized,
     parse::{Parse, ParseStream, Parser},
+    punctuated::Punctuated,
+    token,
 };
 
 use crate::errors::Errors;
 
-const OF_SERVICE: &str = "`name = \"…\"`, `crate = path` and `spawn`";
-const OF_METHOD: &str =
-    "`name = \"…\"`, `oneway`, `idempotent`, `spawn`, `blocking` and `drop_oldest = N`";
+const OF_SERVICE: &str = "`name = \"…\"`, `crate = path`, `spawn` and `requires = \"…\"`";
+const OF_METHOD: &str = "`name = \"…\"`, `oneway`, `idempotent`, `spawn`, `blocking`, `drop_oldest = N` and `requires = \"…\"`";
 const OF_PARAMETER: &str = "`default`, `default = expression` and `context`";
 
 /// The options of the whole service.
@@ -23,6 +25,8 @@ pub(crate) struct ServiceOptions {
     pub(crate) name: Option<LitStr>,
     pub(crate) facade: Path,
     pub(crate) spawn: Option<Span>,
+    /// What the callers of every method need.
+    pub(crate) requires: Vec<String>,
 }
 
 impl ServiceOptions {
@@ -31,6 +35,7 @@ impl ServiceOptions {
         let mut name = None;
         let mut facade = None;
         let mut spawn = None;
+        let mut requires = None;
         read(tokens, errors, "a service", OF_SERVICE, &mut |option, input| match option
             .to_string()
             .as_str()
@@ -45,10 +50,11 @@ impl ServiceOptions {
                 once(&mut facade, option, path)
             }
             "spawn" => once(&mut spawn, option, flag(option, input)?),
+            "requires" => once(&mut requires, option, requirements(option, input)?),
             _ => Ok(false),
         });
         let facade = facade.unwrap_or_else(|| syn::parse_quote!(::rpc));
-        Self { name, facade, spawn }
+        Self { name, facade, spawn, requires: requires.unwrap_or_default() }
     }
 }
 
@@ -62,6 +68,8 @@ pub(crate) struct MethodOptions {
     pub(crate) blocking: Option<Span>,
     /// How many unsent items of the result are kept.
     pub(crate) drop_oldest: Option<(Span, u32)>,
+    /// What its callers need.
+    pub(crate) requires: Option<Vec<String>>,
 }
 
 impl MethodOptions {
@@ -82,6 +90,7 @@ impl MethodOptions {
                     let count = (option.span(), count(option, input)?);
                     once(&mut options.drop_oldest, option, count)
                 }
+                "requires" => once(&mut options.requires, option, requirements(option, input)?),
                 _ => Ok(false),
             });
         }
@@ -233,6 +242,40 @@ fn count(option: &Ident, input: ParseStream<'_>) -> syn::Result<u32> {
     }
 }
 
+/// One requirement behind `=`, or several between parentheses.
+fn requirements(option: &Ident, input: ParseStream<'_>) -> syn::Result<Vec<String>> {
+    let message = format!(
+        "write what a caller needs, as in `{option} = \"admin\"` or `{option}(\"read\", \"write\")`"
+    );
+    let literals: Vec<LitStr> = if input.peek(token::Paren) {
+        let content;
+        parenthesized!(content in input);
+        let explain = |error: syn::Error| syn::Error::new(error.span(), &message);
+        let listed = content.call(Punctuated::<LitStr, Token![,]>::parse_terminated);
+        listed.map_err(explain)?.into_iter().collect()
+    } else if input.peek(Token![=]) {
+        let explain = |_| syn::Error::new(option.span(), &message);
+        vec![behind_equals(option, input).map_err(explain)?]
+    } else {
+        Vec::new()
+    };
+    if literals.is_empty() {
+        return Err(syn::Error::new(option.span(), message));
+    }
+    let mut requirements = Vec::new();
+    for literal in literals {
+        let requirement = literal.value();
+        if requirement.is_empty() {
+            return Err(syn::Error::new_spanned(literal, "a requirement cannot be empty"));
+        }
+        if requirements.contains(&requirement) {
+            return Err(syn::Error::new_spanned(literal, "this requirement is given twice"));
+        }
+        requirements.push(requirement);
+    }
+    Ok(requirements)
+}
+
 /// What stands behind the `=` of an option.
 fn behind_equals<T: Parse>(option: &Ident, input: ParseStream<'_>) -> syn::Result<T> {
     input.parse::<Token![=]>()?;
@@ -262,7 +305,12 @@ mod tests {
     fn every_option_of_a_service_is_read() {
         let errors = Errors::default();
         let options = ServiceOptions::read(
-            quote!(name = "calc.v2", crate = crate::reexports::rpc, spawn,),
+            quote!(
+                name = "calc.v2",
+                crate = crate::reexports::rpc,
+                spawn,
+                requires("read", "write"),
+            ),
             &errors,
         );
         assert_eq!(errors.count(), 0);
@@ -270,6 +318,7 @@ mod tests {
         let facade = &options.facade;
         assert_eq!(quote!(#facade).to_string(), "crate :: reexports :: rpc");
         assert!(options.spawn.is_some());
+        assert_eq!(options.requires, ["read", "write"]);
     }
 
     #[test]

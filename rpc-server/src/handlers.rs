@@ -26,6 +26,7 @@ use rpc_core::{
 };
 
 use crate::{
+    hooks::Guard,
     router::Router,
     tasks::{Pool, Tasks},
     trace,
@@ -336,12 +337,18 @@ impl<'a> Handlers<'a> {
         }
         let method = self.methods[index].get_or_insert_with(|| {
             let route = self.router.route(number);
-            let session = match route.run {
+            let session: Box<dyn Session + 'a> = match route.run {
                 Run::Spawn => Box::new(Tasks::new(&route.dispatcher, Pool::Workers, &self.permits)),
                 Run::Blocking => {
                     Box::new(Tasks::new(&route.dispatcher, Pool::Blocking, &self.permits))
                 }
                 _ => route.dispatcher.session(route.method),
+            };
+            let hooks = &self.router.hooks;
+            let session = if hooks.is_empty() {
+                session
+            } else {
+                Box::new(Guard::new(hooks, route.description, session))
             };
             Method { session, free: Vec::new(), places: 0 }
         });

@@ -2,8 +2,9 @@
 //!
 //! Users reach it through the facade, `rpc`. The way of a call through the files: `server` lets `accept` take a connection from the
 //! `listener` (whose Unix socket has a `socket_file`), and `connections` give it a task, if `admission` and `address_rules` let it; `driver`
-//! is that task, which finds the method in `router` and lets `handlers` run it; `wakes` tells which handlers want to be polled, `tasks`
-//! holds those that run elsewhere, `slice` bounds a turn. `shutdown` is how the end is asked for, and `trace` what all of them tell.
+//! is that task, which finds the method in `router` and lets `handlers` run it, unless `hooks` are against it; `wakes` tells which handlers
+//! want to be polled, `tasks` holds those that run elsewhere, `slice` bounds a turn. `shutdown` is how the end is asked for, and `trace` what all
+//! of them tell.
 
 mod accept;
 mod address_rules;
@@ -12,6 +13,7 @@ mod connections;
 mod driver;
 mod end;
 mod handlers;
+mod hooks;
 #[cfg(feature = "auth")]
 mod keys;
 mod listen_options;

@@ -9,13 +9,17 @@ use std::{future::poll_fn, pin::pin, sync::Arc, task::Poll, time::Duration};
 
 #[cfg(feature = "tls")]
 use rpc_core::tls::ServerTls;
-use rpc_core::{Address, Credentials, Dispatcher, Error, Peer, connection::server::Config, limits};
+use rpc_core::{
+    Address, Context, Credentials, Dispatcher, Error, Peer, connection::server::Config,
+    description::Method, limits,
+};
 
 use crate::{
     accept::{accept, accept_rest, drain},
     address_rules::AddressRules,
     admission::Admission,
     connections::Connections,
+    hooks::Hooks,
     listener::{Listener, TcpOptions},
     opening::Opening,
     router::Router,
@@ -38,6 +42,7 @@ use crate::{
 pub struct Server {
     listener: Listener,
     dispatchers: Vec<Arc<dyn Dispatcher>>,
+    hooks: Hooks,
     config: Config,
     bounds: Bounds,
     max_connections: usize,
@@ -70,6 +75,7 @@ impl Server {
         Self {
             listener: listener.into(),
             dispatchers: Vec::new(),
+            hooks: Hooks::default(),
             config: Config::default(),
             bounds: Bounds::default(),
             max_connections: limits::MAX_CONNECTIONS,
@@ -106,6 +112,79 @@ impl Server {
     )]
     pub fn add(mut self, dispatcher: impl Dispatcher) -> Self {
         self.dispatchers.push(Arc::new(dispatcher));
+        self
+    }
+
+    /// Adds a hook that is asked about every call before its arguments are decoded: it admits the call, or refuses it with an error.
+    ///
+    /// It sees what is known of the call, which is who calls ([`Context::peer`], [`Context::certificate`], [`Context::key_id`],
+    /// [`bearer`](rpc_core::MetadataRef::bearer) and the rest of [`Context::metadata`]) and what for ([`Context::method`], and the method's description
+    /// with what it [`requires`](Method::requires)). What it returns becomes an [extension](Context::extension) of the call's context, for the
+    /// handler and the hooks behind it; `()` is nothing to attach, and a second value of one type takes the place of the first. Hooks are
+    /// asked in the order in which they were added, until one refuses.
+    ///
+    /// Refuse with [`Error::unauthenticated`] whom you do not know, and with [`Error::permission_denied`] who may not. The caller gets that error, marked as
+    /// [not started](Error::is_not_started). A panic of a hook ends its call with `internal`.
+    ///
+    /// The hook is asked about methods that do not exist, too, with a description without a name: only who is admitted is told what there is.
+    /// It runs in the task of its connection, under the call's deadline, and must not block: see [`authorize_async`](Self::authorize_async).
+    /// Services in one process (`CalcClient::local`, [`serve_stream`]) have no hooks.
+    ///
+    /// ```
+    /// # fn example(server: rpc_server::Server) -> rpc_server::Server {
+    /// use rpc_core::Error;
+    ///
+    /// struct User(&'static str);
+    ///
+    /// server.authorize(|ctx, method| match ctx.metadata().bearer() {
+    ///     // A real one keeps hashes, and compares them in constant time.
+    ///     Some("sesame") => Ok(User("ali")),
+    ///     Some("guest") if method.requires.is_empty() => Ok(User("guest")),
+    ///     Some("guest") => Err(Error::permission_denied("guests may not do this")),
+    ///     _ => Err(Error::unauthenticated("send a bearer token")),
+    /// })
+    /// # }
+    /// ```
+    pub fn authorize<T: Send + Sync + 'static>(
+        mut self,
+        hook: impl Fn(&Context, &'static Method) -> Result<T, Error> + Send + Sync + 'static,
+    ) -> Self {
+        self.hooks.add(hook);
+        self
+    }
+
+    /// Adds a hook that may wait, for a database or another server; for the rest it is as that of [`authorize`](Self::authorize), and asked in its turn
+    /// among all of them.
+    ///
+    /// Its future owns what it needs, so it takes that out of the context first. It is dropped when the call is cancelled, expires, or loses its
+    /// connection, and counts as in flight. The call's arguments, and the items of a stream that its caller sends, wait meanwhile, undecoded and within
+    /// the stream's window.
+    ///
+    /// ```
+    /// # async fn look_up(token: &str) -> Result<String, rpc_core::Error> { Ok(token.to_owned()) }
+    /// # fn example(server: rpc_server::Server) -> rpc_server::Server {
+    /// use rpc_core::Error;
+    ///
+    /// struct User(String);
+    ///
+    /// server.authorize_async(|ctx, _| {
+    ///     let token = ctx.metadata().bearer().map(str::to_owned);
+    ///     async move {
+    ///         let token = token.ok_or_else(|| Error::unauthenticated("send a bearer token"))?;
+    ///         Ok(User(look_up(&token).await?))
+    ///     }
+    /// })
+    /// # }
+    /// ```
+    pub fn authorize_async<T, F>(
+        mut self,
+        hook: impl Fn(&Context, &'static Method) -> F + Send + Sync + 'static,
+    ) -> Self
+    where
+        T: Send + Sync + 'static,
+        F: Future<Output = Result<T, Error>> + Send + 'static,
+    {
+        self.hooks.add_async(hook);
         self
     }
 
@@ -327,8 +406,10 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// `already_exists` where two services have one name, or two keys one id; `invalid_argument` where `tls` is missing on a `tls://` address, or
-    /// set on a Unix socket. A connection that fails, or that cannot be accepted, does not end the server.
+    /// `already_exists` where two services have one name, or two keys one id; `failed_precondition` where a method
+    /// [requires](Method::requires) something and there is no hook of [`authorize`](Self::authorize) that would check it; `invalid_argument`
+    /// where `tls` is missing on a `tls://` address, or set on a Unix socket. A connection that fails, or that cannot be accepted, does not end
+    /// the server.
     ///
     /// # Cancel safety
     ///
@@ -347,11 +428,12 @@ impl Server {
     ///
     /// That of [`run`](Self::run).
     pub async fn run_until<F: Future>(self, signal: F) -> Result<(), Error> {
-        let Self { mut listener, dispatchers, config, bounds, shutdown, state, .. } = self;
+        let Self { mut listener, dispatchers, hooks, config, bounds, shutdown, state, .. } = self;
         listener.set_options(self.tcp);
         #[cfg(feature = "tls")]
         listener.set_tls(self.tls.is_some())?;
-        let router = Router::new(dispatchers, self.spawns)?;
+        hooks.check(&dispatchers)?;
+        let router = Router::new(dispatchers, self.spawns, hooks)?;
         #[cfg_attr(
             not(feature = "auth"),
             expect(unused_mut, reason = "what features add is set here")
@@ -417,6 +499,8 @@ impl std::fmt::Debug for Server {
 
 /// Serves these services on a transport that the program brings, such as a pipe, until it is closed.
 ///
+/// Who is at its other end is the program's own affair: there are no hooks as of [`Server::authorize`], and what methods require is not checked.
+///
 /// # Errors
 ///
 /// `already_exists` where two services have one name.
@@ -428,7 +512,7 @@ pub async fn serve_stream(
     transport: impl tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
     dispatchers: Vec<Arc<dyn Dispatcher>>,
 ) -> Result<(), Error> {
-    let router = Router::new(dispatchers, false)?;
+    let router = Router::new(dispatchers, false, Hooks::default())?;
     let shared = Arc::new(Shared::new(router, Config::default(), Bounds::default()));
     let deadline = tokio::time::Instant::now() + shared.bounds.handshake_timeout;
     let opening = Opening::new(Peer::Local, None, deadline);

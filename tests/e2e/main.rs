@@ -6,6 +6,7 @@
 
 mod address_rules;
 mod addresses;
+mod authorizing;
 mod belongings;
 mod calls;
 mod cancellation;
@@ -34,5 +35,6 @@ mod stream_ends;
 mod stream_lives;
 mod streams;
 mod support;
+mod tokens;
 mod unix_peers;
 mod waiting;

@@ -59,7 +59,7 @@ Why there is no connection.*/
     }
     ::rpc::__local! {
         #[doc =
-        "A client of a service in this process: the whole protocol, without a socket."]
+        "A client of a service in this process: the whole protocol, without a socket, and without the hooks of a server."]
         #[must_use] pub fn local < S : Store < K, V, N > > (service : S) -> Self where V
         : Value, K : ::core::marker::Send + ::core::marker::Sync + 'static, V :
         ::core::marker::Send + ::core::marker::Sync + 'static, {

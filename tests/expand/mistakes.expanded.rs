@@ -56,7 +56,7 @@ Why there is no connection.*/
     }
     ::rpc::__local! {
         #[doc =
-        "A client of a service in this process: the whole protocol, without a socket."]
+        "A client of a service in this process: the whole protocol, without a socket, and without the hooks of a server."]
         #[must_use] fn local < S : Mistakes > (service : S) -> Self where {
         Self::new(::rpc::__private::local(MistakesDispatcher:: < S, > ::new(service))) }
     }

@@ -52,7 +52,7 @@ Why there is no connection.*/
     }
     wire::rpc::__local! {
         #[doc =
-        "A client of a service in this process: the whole protocol, without a socket."]
+        "A client of a service in this process: the whole protocol, without a socket, and without the hooks of a server."]
         #[must_use] pub (crate) fn local < S : Queue > (service : S) -> Self where {
         Self::new(wire::rpc::__private::local(QueueDispatcher:: < S, > ::new(service))) }
     }
@@ -321,20 +321,23 @@ impl __QueueDescription {
             ],
         )
         .idempotent()
-        .run(wire::rpc::__private::Run::Spawn);
+        .run(wire::rpc::__private::Run::Spawn)
+        .requires(&["member"]);
     const sort: wire::rpc::__private::Method = wire::rpc::__private::Method::new(
             "sort",
             "",
         )
         .arguments(&[wire::rpc::__private::Argument::new("by", "&[String]").optional()])
         .returns("Vec<String>", ::core::option::Option::None)
-        .run(wire::rpc::__private::Run::Blocking);
+        .run(wire::rpc::__private::Run::Blocking)
+        .requires(&["member", "read", "write"]);
     #[cfg(unix)]
     const r#type: wire::rpc::__private::Method = wire::rpc::__private::Method::new(
             "type",
             "",
         )
         .returns("u64", ::core::option::Option::None)
-        .run(wire::rpc::__private::Run::Spawn);
+        .run(wire::rpc::__private::Run::Spawn)
+        .requires(&["member"]);
 }
 

@@ -80,3 +80,38 @@ fn peers_are_written_like_addresses() {
     assert_eq!(Peer::Unix(Credentials::new(0, 0, None)).to_string(), "unix (uid 0, gid 0)");
     assert_eq!(Peer::Local.to_string(), "local");
 }
+
+#[test]
+fn of_each_type_one_value_is_attached() {
+    let mut context = context();
+    assert_eq!(context.extension::<u32>(), None);
+    context.attach(Box::new(1_u32));
+    context.attach(Box::new("one"));
+    context.attach(Box::new(()));
+    context.attach(Box::new(2_u32));
+    assert_eq!((context.extension(), context.extension()), (Some(&2_u32), Some(&"one")));
+    assert_eq!(context.extension::<()>(), None);
+    assert_eq!(context.extensions.len(), 2);
+    context.finish();
+    assert_eq!((context.extension::<u32>(), context.extension::<&str>()), (None, None));
+}
+
+#[test]
+fn each_value_that_was_attached_is_dropped_though_others_panic_there() {
+    struct Bomb<const N: u8>(Arc<()>);
+
+    impl<const N: u8> Drop for Bomb<N> {
+        #[expect(clippy::panic, reason = "a user's destructor may")]
+        fn drop(&mut self) {
+            panic!("the destructor of {} panics", Arc::strong_count(&self.0));
+        }
+    }
+
+    let counted = Arc::new(());
+    let mut context = context();
+    context.attach(Box::new(Bomb::<1>(Arc::clone(&counted))));
+    context.attach(Box::new(Bomb::<2>(Arc::clone(&counted))));
+    context.attach(Box::new(Arc::clone(&counted)));
+    drop(context);
+    assert_eq!(Arc::strong_count(&counted), 1);
+}

@@ -139,3 +139,25 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_bearer_token_is_what_stands_behind_its_scheme() {
+    let bearer = |value: &str| {
+        let mut metadata = Metadata::new();
+        metadata.insert("authorization", value);
+        metadata.view().bearer().map(str::to_owned)
+    };
+    for value in ["Bearer a.b-c", "bearer a.b-c", "BEARER a.b-c", "Bearer   a.b-c "] {
+        assert_eq!(bearer(value).as_deref(), Some("a.b-c"), "{value}");
+    }
+    for value in
+        ["", "Bearer", "Bearer ", "Bearer  ", "Basic a.b-c", "Bearera.b-c", " Bearer a", "a.b-c"]
+    {
+        assert_eq!(bearer(value), None, "{value}");
+    }
+    let mut metadata = Metadata::new();
+    assert_eq!(metadata.view().bearer(), None);
+    metadata.insert("Authorization", "Bearer a");
+    metadata.insert_bin("authorization", b"Bearer a");
+    assert_eq!(metadata.view().bearer(), None);
+}

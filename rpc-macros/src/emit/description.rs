@@ -83,11 +83,13 @@ fn constant(method: &Method, scene: &Scene<'_>) -> TokenStream {
         Run::Spawn => Some(quote!(.run(#run_type::Spawn))),
         Run::Blocking => Some(quote!(.run(#run_type::Blocking))),
     };
+    let requirements = &method.requires;
+    let requires = (!requirements.is_empty()).then(|| quote!(.requires(&[#(#requirements),*])));
     quote! {
         #(#conditions)*
         const #constant: #method_type =
             #method_type::new(#name, #docs)
-                #arguments #takes #returns #streams #oneway #idempotent #run;
+                #arguments #takes #returns #streams #oneway #idempotent #run #requires;
     }
 }
 

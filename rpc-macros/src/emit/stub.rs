@@ -99,7 +99,7 @@ fn local_constructor(scene: &Scene<'_>) -> TokenStream {
     let (dispatcher, handler, applied) = (&scene.dispatcher, &scene.handler, scene.applied_trait());
     let arguments = scene.arguments();
     let bounds = super::dispatcher::bounds(scene);
-    let about = "A client of a service in this process: the whole protocol, without a socket.";
+    let about = "A client of a service in this process: the whole protocol, without a socket, and without the hooks of a server.";
     if !scene.service.sound {
         return quote! {
             #visibility fn local<#handler>(_: #handler) -> Self {

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     ast::{Method, Parameter, Run, Streams, mentions},
     errors::Errors,
-    options::{self, MethodOptions},
+    options::{self, MethodOptions, ServiceOptions},
 };
 
 /// What a stub has itself, so that no method can be called like it.
@@ -22,11 +22,11 @@ const OF_THE_STUB: [&str; 5] = ["new", "connect", "local", "channel", "clone"];
 pub(crate) fn method(
     mut item: TraitItemFn,
     client: &Ident,
-    spawn: bool,
+    service: &ServiceOptions,
     errors: &Errors,
 ) -> Method {
     let before = errors.count();
-    let options = MethodOptions::read(&item.attrs, errors);
+    let mut options = MethodOptions::read(&item.attrs, errors);
     item.attrs.retain(|attribute| {
         let hidden = attribute.path().is_ident("cfg_attr") && mentions(attribute, "rpc");
         if hidden {
@@ -48,7 +48,11 @@ pub(crate) fn method(
     let Returned { result, error, streams } = returned;
     let streams = streams
         .map(|streams| Streams { newest: options.drop_oldest.map(|(_, count)| count), ..streams });
-    let run = match (options.blocking, spawn || options.spawn.is_some()) {
+    let mut requires = service.requires.clone();
+    let of_method = options.requires.take().unwrap_or_default();
+    requires.extend(of_method.into_iter().filter(|more| !service.requires.contains(more)));
+    let spawn = service.spawn.or(options.spawn);
+    let run = match (options.blocking, spawn.is_some()) {
         (Some(_), _) => Run::Blocking,
         (None, true) => Run::Spawn,
         (None, false) => Run::Inline,
@@ -61,6 +65,7 @@ pub(crate) fn method(
         oneway: options.oneway.is_some(),
         idempotent: options.idempotent.is_some(),
         run,
+        requires,
         parameters,
         arity,
         result,

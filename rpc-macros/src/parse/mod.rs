@@ -63,7 +63,7 @@ pub(crate) fn service(
     for inner in std::mem::take(&mut item.items) {
         match inner {
             TraitItem::Fn(inner) => {
-                methods.push(method::method(inner, &client, options.spawn.is_some(), errors));
+                methods.push(method::method(inner, &client, &options, errors));
             }
             other => others.extend(foreign(other, errors)),
         }

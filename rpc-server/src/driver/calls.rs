@@ -75,10 +75,12 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<'_, T> {
             self.codec.recycle(incoming.into_body());
             return;
         }
+        // Whether items are taken is not told to a client before a hook has admitted its call: it could tell by that what exists.
+        let hides_shapes = self.shared.router.hooks.may_wait();
         let slot = self.handlers.free_slot(number);
         if is_streaming {
             self.machine.pending(key, slot, deadline);
-            self.machine.streams(key, slot, Shape { takes: route.takes });
+            self.machine.streams(key, slot, Shape { takes: route.takes || hides_shapes });
         }
         match self.handlers.start(slot, number, incoming, self.machine.item_run()) {
             Poll::Ready(ended) => self.ended(slot, key, ended, is_streaming),
@@ -88,6 +90,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<'_, T> {
                     self.move_items(slot, key);
                 } else {
                     self.machine.pending(key, slot, deadline);
+                    if hides_shapes {
+                        self.machine.streams(key, slot, Shape { takes: true });
+                    }
                 }
             }
         }

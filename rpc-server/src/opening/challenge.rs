@@ -148,6 +148,7 @@ mod tests {
     use super::serve;
     use crate::{
         driver,
+        hooks::Hooks,
         keys::Keys,
         opening::Opening,
         router::Router,
@@ -155,7 +156,8 @@ mod tests {
     };
 
     fn shared() -> Shared {
-        let router = Router::new(Vec::new(), false).expect("no two services have one name");
+        let router = Router::new(Vec::new(), false, Hooks::default())
+            .expect("no two services have one name");
         Shared::new(router, Config::default(), Bounds::default())
     }
 

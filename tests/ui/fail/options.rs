@@ -22,6 +22,27 @@ pub trait Calc {
     async fn conditional(&self);
     async fn parameter(&self, #[rpc(optional)] a: i64) -> i64;
     async fn expression(&self, #[rpc(default = )] a: i64) -> i64;
+    #[rpc(requires)]
+    async fn nothing_required(&self);
+    #[rpc(requires = admin)]
+    async fn not_text_required(&self);
+    #[rpc(requires("read", 5))]
+    async fn not_texts_required(&self);
+    #[rpc(requires())]
+    async fn none_required(&self);
+    #[rpc(requires = "")]
+    async fn empty_required(&self);
+    #[rpc(requires("read", "read"))]
+    async fn required_twice(&self);
+    #[rpc(requires = "read", requires = "write")]
+    async fn given_twice(&self);
+    #[rpc(requires["read"], idempotent = 1)]
+    async fn other_brackets(&self);
+}
+
+#[rpc::service(requires = [])]
+pub trait Required {
+    async fn add(&self, a: i64) -> i64;
 }
 
 fn use_it(calc: &CalcClient, options: &OptionsClient) {

@@ -1,7 +1,7 @@
 //! What a service says about itself, and how a call runs, without a server.
 #![deny(warnings)]
 
-use rpc::__private::{Dispatcher, Pace, Run};
+use rpc::{Dispatcher, description::{Pace, Run}};
 
 #[derive(Debug, serde::Serialize, serde::Deserialize)]
 pub enum Problem {
@@ -17,13 +17,13 @@ impl std::fmt::Display for Problem {
 /// Keeps jobs.
 ///
 /// In memory.
-#[rpc::service(name = "queue.v1")]
+#[rpc::service(name = "queue.v1", requires = "member")]
 pub trait Queue {
     /// Adds a job.
     #[rpc(name = "push", idempotent, spawn)]
     async fn add(&self, ctx: &rpc::Context, name: &str, #[rpc(default)] tags: &[Vec<String>]) -> Result<u64, Problem>;
     #[doc = concat!("Removes", " all")]
-    #[rpc(oneway)]
+    #[rpc(oneway, requires("admin", "member", "audit",))]
     async fn clear(&self);
     #[cfg(any())]
     async fn gone(&self);
@@ -72,6 +72,7 @@ fn main() {
 
     assert_eq!((clear.name, clear.result, clear.error), ("clear", "()", None));
     assert_eq!(clear.docs.trim(), "Removes all");
+    assert_eq!((add.requires, clear.requires), (&["member"][..], &["member", "admin", "audit"][..]));
     assert!(clear.oneway && !clear.idempotent && clear.run == Run::Inline);
 
     assert_eq!(sort.result, "std::collections::BTreeMap<String, u64>");
