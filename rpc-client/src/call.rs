@@ -17,7 +17,7 @@ use std::{
 use futures_core::Stream;
 
 use rpc_core::{
-    Error, Failure, Outcome, Streaming, Value,
+    Error, Failure, Metadata, Outcome, Streaming, Value,
     buffer::give_buffer,
     connection::client::{CallRef, Outgoing},
     current,
@@ -136,8 +136,8 @@ enum Reached {
     Chunk(Chunk),
     /// Its stream has begun.
     Begun,
-    /// Its outcome.
-    Outcome(Result<Payload, Error>),
+    /// Its outcome, and what came with the response.
+    Outcome(Result<Payload, Error>, Metadata),
 }
 
 enum Stage {
@@ -148,7 +148,7 @@ enum Stage {
     /// It was sent, or waits for its turn.
     Submitted(CallRef),
     /// It has ended with this, which was not told.
-    Ended(Payload),
+    Ended(Payload, Metadata),
     Done,
 }
 
@@ -180,7 +180,7 @@ impl Course {
                             Poll::Ready(Ok(())) => self.sending = None,
                             Poll::Ready(Err(error)) => {
                                 shared.cancel(call);
-                                return Poll::Ready(self.ended(Err(error)));
+                                return Poll::Ready(self.failed(error));
                             }
                         }
                     }
@@ -190,7 +190,9 @@ impl Course {
                         Found::Stopped => self.sending = None,
                         Found::Begun => return Poll::Ready(Reached::Begun),
                         Found::Chunk(chunk) => return Poll::Ready(Reached::Chunk(chunk)),
-                        Found::Outcome(outcome) => return Poll::Ready(self.ended(outcome)),
+                        Found::Outcome(outcome, metadata) => {
+                            return Poll::Ready(self.ended(outcome, metadata));
+                        }
                     }
                 }
                 Stage::Ready(ready) => {
@@ -203,17 +205,21 @@ impl Course {
                                 return Poll::Pending;
                             }
                         }
-                        Ok(None) => return Poll::Ready(self.ended(Ok(Payload::nil()))),
-                        Err(error) => return Poll::Ready(self.ended(Err(error))),
+                        Ok(None) => {
+                            return Poll::Ready(self.ended(Ok(Payload::nil()), Metadata::new()));
+                        }
+                        Err(error) => return Poll::Ready(self.failed(error)),
                     }
                 }
-                Stage::Ended(_) | Stage::Failed(_) | Stage::Done => {
+                Stage::Ended(..) | Stage::Failed(_) | Stage::Done => {
                     let error = match mem::replace(&mut self.stage, Stage::Done) {
-                        Stage::Ended(end) => return Poll::Ready(Reached::Outcome(Ok(end))),
+                        Stage::Ended(end, metadata) => {
+                            return Poll::Ready(Reached::Outcome(Ok(end), metadata));
+                        }
                         Stage::Failed(error) => error,
                         _ => Error::internal("the call was polled after it had completed"),
                     };
-                    return Poll::Ready(Reached::Outcome(Err(error)));
+                    return Poll::Ready(Reached::Outcome(Err(error), Metadata::new()));
                 }
             }
         }
@@ -229,22 +235,32 @@ impl Course {
             return Poll::Ready(outcome);
         }
         self.poll(cx, Awaited::Outcome, Vec::new()).map(|reached| match reached {
-            Reached::Outcome(outcome) => outcome,
-            Reached::Begun | Reached::Chunk(_) => Err(Error::internal("it was not asked for")),
+            Reached::Outcome(outcome, _) => outcome,
+            Reached::Begun | Reached::Chunk(_) => Err(unasked()),
         })
     }
 
-    fn ended(&mut self, outcome: Result<Payload, Error>) -> Reached {
+    fn failed(&mut self, error: Error) -> Reached {
+        self.ended(Err(error), Metadata::new())
+    }
+
+    fn ended(&mut self, outcome: Result<Payload, Error>, metadata: Metadata) -> Reached {
         self.stage = Stage::Done;
         self.sending = None;
         self.trace.end(|| outcome_of(&outcome));
-        Reached::Outcome(outcome)
+        Reached::Outcome(outcome, metadata)
     }
 
     fn set_timeout(&mut self, timeout: Duration) {
         if let Stage::Ready(ready) = &mut self.stage {
             ready.timeout = Some(timeout);
             ready.outgoing.opens_only = false;
+        }
+    }
+
+    fn want_metadata(&mut self) {
+        if let Stage::Ready(ready) = &mut self.stage {
+            ready.outgoing.wants_metadata = true;
         }
     }
 
@@ -259,13 +275,14 @@ impl Source for Course {
     fn poll_take(&mut self, cx: &mut Context<'_>, spare: Vec<u8>) -> Poll<Taken> {
         self.poll(cx, Awaited::Items, spare).map(|reached| match reached {
             Reached::Chunk(chunk) => Taken::Chunk(chunk),
-            Reached::Begun => Taken::End(Err(Error::internal("it was not asked for"))),
-            Reached::Outcome(Ok(end)) if end.as_slice() != [NIL] => {
-                Taken::End(Err(Error::internal(
+            Reached::Begun => Taken::End(Err(unasked()), Metadata::new()),
+            Reached::Outcome(Ok(end), metadata) if end.as_slice() != [NIL] => {
+                let error = Error::internal(
                     "the server answers with one value what this client takes for a stream: their traits differ",
-                )))
+                );
+                Taken::End(Err(error), metadata)
             }
-            Reached::Outcome(outcome) => Taken::End(outcome.map(drop)),
+            Reached::Outcome(outcome, metadata) => Taken::End(outcome.map(drop), metadata),
         })
     }
 
@@ -280,6 +297,10 @@ impl Source for Course {
 
 /// What ends a stream.
 const NIL: u8 = 0xc0;
+
+fn unasked() -> Error {
+    Error::internal("it was not asked for")
+}
 
 fn outcome_of(outcome: &Result<Payload, Error>) -> Outcome {
     outcome.as_ref().err().map_or(Outcome::Ok, Outcome::from)
@@ -330,16 +351,42 @@ impl<T, E> Call<T, E> {
         self.course.set_metadata(key, value);
         self
     }
+
+    /// The same call, which gives the metadata of its response along: what its handler has set with `ctx.set_response_metadata`.
+    ///
+    /// Set the other options before. Errors have it, too; it is empty where the handler has set none, or none has answered: where the call was not
+    /// sent, was refused, expired, or lost its connection. Of a call that was repeated it is that of the last attempt.
+    ///
+    /// ```no_run
+    /// # async fn example(call: rpc_client::Call<i64>) -> Result<(), rpc_core::Error> {
+    /// let (sum, metadata) = call.with_metadata().await;
+    /// println!("{} of node {:?}", sum?, metadata.get("node"));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// Above 8 KiB ([`max_metadata_size`](crate::ChannelBuilder::max_metadata_size) on the channel's builder) the call ends with
+    /// `resource_exhausted`, though its handler ran. A call that does not ask for the metadata does not care.
+    pub fn with_metadata(mut self) -> WithMetadata<Self> {
+        self.course.want_metadata();
+        WithMetadata(self)
+    }
 }
 
 impl<T: Value, E: Failure> Future for Call<T, E> {
     type Output = Result<T, E::Caller>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        Poll::Ready(match ready!(self.course.poll_outcome(cx)) {
-            Ok(payload) => decode::<T>(payload).map_err(E::Caller::from),
-            Err(error) => Err(E::from_error(error)),
-        })
+        self.course.poll_outcome(cx).map(answer::<T, E>)
+    }
+}
+
+/// What a call ends with, to its caller.
+#[inline]
+fn answer<T: Value, E: Failure>(outcome: Result<Payload, Error>) -> Result<T, E::Caller> {
+    match outcome {
+        Ok(payload) => decode::<T>(payload).map_err(E::Caller::from),
+        Err(error) => Err(E::from_error(error)),
     }
 }
 
@@ -404,27 +451,45 @@ impl<T, E, I> StreamCall<T, E, I> {
         }
         self
     }
+
+    /// The same call, which gives the metadata of a response that comes in place of a stream along. A stream that has begun has it at its end:
+    /// [`Streaming::response_metadata`]; here it is empty then.
+    pub fn with_metadata(self) -> WithMetadata<Self> {
+        WithMetadata(self)
+    }
 }
 
 impl<T, E: Failure, I> Future for StreamCall<T, E, I> {
     type Output = Result<Streaming<T, I>, E::Caller>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.poll_with(cx).map(|(stream, _)| stream)
+    }
+}
+
+impl<T, E: Failure, I> StreamCall<T, E, I> {
+    /// The stream; or why there is none, with the metadata of the response.
+    fn poll_with(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<(Result<Streaming<T, I>, E::Caller>, Metadata)> {
         let Some(course) = &mut self.course else {
             let error = Error::internal("the call was polled after it had completed");
-            return Poll::Ready(Err(E::Caller::from(error)));
+            return Poll::Ready((Err(E::Caller::from(error)), Metadata::new()));
         };
         let reached = ready!(course.poll(cx, Awaited::Begin, Vec::new()));
         let Some(mut course) = self.course.take() else {
             return Poll::Pending;
         };
         match reached {
-            Reached::Outcome(Err(error)) => return Poll::Ready(Err(E::from_error(error))),
+            Reached::Outcome(Err(error), metadata) => {
+                return Poll::Ready((Err(E::from_error(error)), metadata));
+            }
             // A stream that ends before it began is empty.
-            Reached::Outcome(Ok(end)) => course.stage = Stage::Ended(end),
+            Reached::Outcome(Ok(end), metadata) => course.stage = Stage::Ended(end, metadata),
             Reached::Begun | Reached::Chunk(_) => {}
         }
-        Poll::Ready(Ok(Streaming::from_call(course)))
+        Poll::Ready((Ok(Streaming::from_call(course)), Metadata::new()))
     }
 }
 
@@ -434,5 +499,36 @@ impl<T, E, I> fmt::Debug for StreamCall<T, E, I> {
             Some(course) => course.describe("StreamCall", f),
             None => f.debug_struct("StreamCall").finish_non_exhaustive(),
         }
+    }
+}
+
+/// A call that gives the metadata of its response along: a future of both.
+///
+/// Made by [`Call::with_metadata`] and [`StreamCall::with_metadata`].
+///
+/// # Cancel safety
+///
+/// That of the call.
+#[derive(Debug)]
+#[must_use = "a call is sent when it is awaited"]
+pub struct WithMetadata<C>(C);
+
+impl<T: Value, E: Failure> Future for WithMetadata<Call<T, E>> {
+    type Output = (Result<T, E::Caller>, Metadata);
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let reached = ready!(self.0.course.poll(cx, Awaited::Outcome, Vec::new()));
+        Poll::Ready(match reached {
+            Reached::Outcome(outcome, metadata) => (answer::<T, E>(outcome), metadata),
+            Reached::Begun | Reached::Chunk(_) => (answer::<T, E>(Err(unasked())), Metadata::new()),
+        })
+    }
+}
+
+impl<T, E: Failure, I> Future for WithMetadata<StreamCall<T, E, I>> {
+    type Output = (Result<Streaming<T, I>, E::Caller>, Metadata);
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.0.poll_with(cx)
     }
 }

@@ -18,6 +18,6 @@ mod transport;
 mod upload;
 
 pub use builder::ChannelBuilder;
-pub use call::{Call, Prepared, StreamCall};
+pub use call::{Call, Prepared, StreamCall, WithMetadata};
 pub use channel::Channel;
 pub use state::{ChannelState, StateWatch};

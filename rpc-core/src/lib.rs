@@ -32,6 +32,7 @@ pub mod payload;
 mod peer;
 pub mod random;
 pub mod stream;
+mod type_map;
 pub mod value;
 mod violation;
 
@@ -45,5 +46,6 @@ pub use metadata::{Metadata, MetadataRef, MetadataValue};
 pub use outcome::Outcome;
 pub use peer::{Certificate, Credentials, Peer, Proof};
 pub use stream::Streaming;
+pub use type_map::TypeMap;
 pub use value::{Structs, Value};
 pub use violation::Violation;

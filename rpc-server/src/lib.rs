@@ -23,5 +23,5 @@ mod trace;
 mod wakes;
 
 pub use listener::Listener;
-pub use server::{Server, serve_stream};
+pub use server::{Server, serve_stream, serve_stream_with};
 pub use shutdown::{ServerState, ShutdownHandle, StateHandle, shutdown_signal};

@@ -7,7 +7,7 @@
 
 use std::{future::poll_fn, pin::pin, sync::Arc, task::Poll, time::Duration};
 
-use rpc_core::{Address, Dispatcher, Error, Peer, connection::server::Config, limits};
+use rpc_core::{Address, Dispatcher, Error, Peer, TypeMap, connection::server::Config, limits};
 
 use crate::{
     accept::{accept, accept_rest, drain},
@@ -42,6 +42,9 @@ pub struct Server {
     spawns: bool,
     shutdown: ShutdownHandle,
     state: StateTeller,
+    /// What the handlers share, and the type of which a second value was given.
+    values: TypeMap,
+    given_twice: Option<&'static str>,
 }
 
 impl Server {
@@ -69,6 +72,8 @@ impl Server {
             spawns: false,
             shutdown: ShutdownHandle::default(),
             state: StateTeller::default(),
+            values: TypeMap::new(),
+            given_twice: None,
         }
     }
 
@@ -91,13 +96,35 @@ impl Server {
         self
     }
 
+    /// Gives the handlers of all services a value that they share, such as a pool of connections: [`Context::state`](rpc_core::Context::state) finds it by its
+    /// type. One value of each type: wrap the second one in a type of its own.
+    ///
+    /// What one service alone needs is better a field of the type that implements it.
+    ///
+    /// ```no_run
+    /// # async fn example(dispatcher: impl rpc_core::Dispatcher) -> Result<(), rpc_core::Error> {
+    /// # #[derive(Default)]
+    /// # struct Db;
+    /// use rpc_server::Server;
+    ///
+    /// // In a handler: `let db: &Db = ctx.state()?;`
+    /// Server::bind("tcp://127.0.0.1:0").await?.state(Db::default()).serve(dispatcher).await
+    /// # }
+    /// ```
+    pub fn state<T: Send + Sync + 'static>(mut self, value: T) -> Self {
+        if self.values.insert(value).is_some() {
+            self.given_twice.get_or_insert(std::any::type_name::<T>());
+        }
+        self
+    }
+
     /// Sets the largest message that is accepted, in bytes; 16 MiB by default, from 64 KiB to 1 GiB.
     pub fn max_message_size(mut self, bytes: usize) -> Self {
         self.config.max_message_size = bytes;
         self
     }
 
-    /// Sets the largest metadata that a call may carry, in bytes, encoded; 8 KiB by default, at most 32 KiB.
+    /// Sets the largest metadata that a call may carry, and its response, in bytes, encoded; 8 KiB by default, at most 32 KiB.
     pub fn max_metadata_size(mut self, bytes: usize) -> Self {
         self.config.max_metadata_size = bytes;
         self
@@ -269,7 +296,7 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// `already_exists` where two services have one name. A connection that fails, or that cannot be accepted, does not end
+    /// `already_exists` where two services have one name, or two values of the [`state`](Self::state) one type. A connection that fails, or that cannot be accepted, does not end
     /// the server.
     ///
     /// # Cancel safety
@@ -291,8 +318,13 @@ impl Server {
     pub async fn run_until<F: Future>(self, signal: F) -> Result<(), Error> {
         let Self { mut listener, dispatchers, config, bounds, shutdown, state, .. } = self;
         listener.set_options(self.tcp);
+        if let Some(name) = self.given_twice {
+            return Err(Error::already_exists(format!(
+                "two values of the type `{name}` were given to `Server::state`; wrap one of them in a type of its own"
+            )));
+        }
         let router = Router::new(dispatchers, self.spawns)?;
-        let shared = Arc::new(Shared::new(router, config.clamped(), bounds));
+        let shared = Arc::new(Shared::new(router, config.clamped(), bounds, self.values));
         let mut connections = Connections::new(shared, self.max_connections_per_address);
         let mut abort = pin!(shutdown.abort.cancelled());
         state.tell(ServerState::Ready);
@@ -358,8 +390,25 @@ pub async fn serve_stream(
     transport: impl tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
     dispatchers: Vec<Arc<dyn Dispatcher>>,
 ) -> Result<(), Error> {
+    serve_stream_with(transport, dispatchers, TypeMap::new()).await
+}
+
+/// The same, with what [`Server::state`] would give the handlers. For tests without a socket, whose client is a channel over the pipe's other end.
+///
+/// # Errors
+///
+/// Those of [`serve_stream`].
+///
+/// # Cancel safety
+///
+/// That of [`serve_stream`].
+pub async fn serve_stream_with(
+    transport: impl tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
+    dispatchers: Vec<Arc<dyn Dispatcher>>,
+    state: TypeMap,
+) -> Result<(), Error> {
     let router = Router::new(dispatchers, false)?;
-    let shared = Arc::new(Shared::new(router, Config::default(), Bounds::default()));
+    let shared = Arc::new(Shared::new(router, Config::default(), Bounds::default(), state));
     let deadline = tokio::time::Instant::now() + shared.bounds.handshake_timeout;
     let opening = Opening::new(Peer::Local, None, deadline);
     crate::driver::serve(transport, opening, shared, Arc::default()).await;

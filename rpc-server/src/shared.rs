@@ -10,6 +10,7 @@ use std::{
 };
 
 use rpc_core::{
+    TypeMap,
     connection::server::{Config, Permits, Retirement},
     limits,
     random::Random,
@@ -24,6 +25,8 @@ pub(crate) struct Shared {
     pub(crate) config: Config,
     pub(crate) bounds: Bounds,
     pub(crate) permits: Arc<Permits>,
+    /// What the handlers of all services share.
+    pub(crate) state: Arc<TypeMap>,
     phase: AtomicU8,
 }
 
@@ -62,9 +65,10 @@ impl Bounds {
 }
 
 impl Shared {
-    pub(crate) fn new(router: Router, config: Config, bounds: Bounds) -> Self {
+    pub(crate) fn new(router: Router, config: Config, bounds: Bounds, state: TypeMap) -> Self {
         let permits = Permits::new(bounds.max_calls);
-        Self { router, config, bounds, permits, phase: AtomicU8::new(RUNNING) }
+        let (state, phase) = (Arc::new(state), AtomicU8::new(RUNNING));
+        Self { router, config, bounds, permits, state, phase }
     }
 
     /// Tells the connections that they are to drain; each one must be woken to see it.
