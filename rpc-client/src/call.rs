@@ -2,7 +2,10 @@
 //!
 //! [`Call`] is the future of one answer, [`StreamCall`] that of a stream, and a [`Streaming`] that a stub returns begins its call itself. All
 //! three are the same [`Course`] with another end. A stream that the call sends is polled by the call: whoever awaits the answer, or the
-//! items that come back, moves it on, and dropping the call drops it.
+//! items that come back, moves it on, and dropping the call drops it. A call that gives the metadata of its response along is a
+//! [`WithMetadata`] (`call/with_metadata.rs`).
+
+mod with_metadata;
 
 use std::{
     fmt,
@@ -27,6 +30,7 @@ use rpc_core::{
     value::{Encoded, Encoder},
 };
 
+pub use self::with_metadata::WithMetadata;
 use crate::{
     channel::Options,
     shared::{Awaited, Found, Shared},
@@ -351,26 +355,6 @@ impl<T, E> Call<T, E> {
         self.course.set_metadata(key, value);
         self
     }
-
-    /// The same call, which gives the metadata of its response along: what its handler has set with `ctx.set_response_metadata`.
-    ///
-    /// Set the other options before. Errors have it, too; it is empty where the handler has set none, or none has answered: where the call was not
-    /// sent, was refused, expired, or lost its connection. Of a call that was repeated it is that of the last attempt.
-    ///
-    /// ```no_run
-    /// # async fn example(call: rpc_client::Call<i64>) -> Result<(), rpc_core::Error> {
-    /// let (sum, metadata) = call.with_metadata().await;
-    /// println!("{} of node {:?}", sum?, metadata.get("node"));
-    /// # Ok(())
-    /// # }
-    /// ```
-    ///
-    /// Above 8 KiB ([`max_metadata_size`](crate::ChannelBuilder::max_metadata_size) on the channel's builder) the call ends with
-    /// `resource_exhausted`, though its handler ran. A call that does not ask for the metadata does not care.
-    pub fn with_metadata(mut self) -> WithMetadata<Self> {
-        self.course.want_metadata();
-        WithMetadata(self)
-    }
 }
 
 impl<T: Value, E: Failure> Future for Call<T, E> {
@@ -432,6 +416,9 @@ pub struct StreamCall<T, E = Error, I = Error> {
     items: PhantomData<Types<T, E, I>>,
 }
 
+/// What the call of a stream ends with.
+type Begun<T, E, I> = Result<Streaming<T, I>, <E as Failure>::Caller>;
+
 /// What a call only speaks of, and does not hold.
 type Types<T, E, I> = fn() -> (T, E, I);
 
@@ -451,16 +438,10 @@ impl<T, E, I> StreamCall<T, E, I> {
         }
         self
     }
-
-    /// The same call, which gives the metadata of a response that comes in place of a stream along. A stream that has begun has it at its end:
-    /// [`Streaming::response_metadata`]; here it is empty then.
-    pub fn with_metadata(self) -> WithMetadata<Self> {
-        WithMetadata(self)
-    }
 }
 
 impl<T, E: Failure, I> Future for StreamCall<T, E, I> {
-    type Output = Result<Streaming<T, I>, E::Caller>;
+    type Output = Begun<T, E, I>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         self.poll_with(cx).map(|(stream, _)| stream)
@@ -469,10 +450,7 @@ impl<T, E: Failure, I> Future for StreamCall<T, E, I> {
 
 impl<T, E: Failure, I> StreamCall<T, E, I> {
     /// The stream; or why there is none, with the metadata of the response.
-    fn poll_with(
-        &mut self,
-        cx: &mut Context<'_>,
-    ) -> Poll<(Result<Streaming<T, I>, E::Caller>, Metadata)> {
+    fn poll_with(&mut self, cx: &mut Context<'_>) -> Poll<(Begun<T, E, I>, Metadata)> {
         let Some(course) = &mut self.course else {
             let error = Error::internal("the call was polled after it had completed");
             return Poll::Ready((Err(E::Caller::from(error)), Metadata::new()));
@@ -499,36 +477,5 @@ impl<T, E, I> fmt::Debug for StreamCall<T, E, I> {
             Some(course) => course.describe("StreamCall", f),
             None => f.debug_struct("StreamCall").finish_non_exhaustive(),
         }
-    }
-}
-
-/// A call that gives the metadata of its response along: a future of both.
-///
-/// Made by [`Call::with_metadata`] and [`StreamCall::with_metadata`].
-///
-/// # Cancel safety
-///
-/// That of the call.
-#[derive(Debug)]
-#[must_use = "a call is sent when it is awaited"]
-pub struct WithMetadata<C>(C);
-
-impl<T: Value, E: Failure> Future for WithMetadata<Call<T, E>> {
-    type Output = (Result<T, E::Caller>, Metadata);
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let reached = ready!(self.0.course.poll(cx, Awaited::Outcome, Vec::new()));
-        Poll::Ready(match reached {
-            Reached::Outcome(outcome, metadata) => (answer::<T, E>(outcome), metadata),
-            Reached::Begun | Reached::Chunk(_) => (answer::<T, E>(Err(unasked())), Metadata::new()),
-        })
-    }
-}
-
-impl<T, E: Failure, I> Future for WithMetadata<StreamCall<T, E, I>> {
-    type Output = (Result<Streaming<T, I>, E::Caller>, Metadata);
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.0.poll_with(cx)
     }
 }
