@@ -192,16 +192,16 @@ impl Blank {
         }))
     }
 
-    /// Makes it the request that `incoming` is, for the method with this index.
+    /// Makes it the request that `incoming` is, for the method with this index. Of an earlier call there is nothing left: see
+    /// [`Answer::recycle`].
     pub fn fill(mut self, incoming: Incoming, method: u32) -> Request {
-        let Record { context, method: index, output, error, .. } = &mut *self.0;
+        let Record { context, method: index, output, .. } = &mut *self.0;
         context.payload = incoming.payload;
         context.method = incoming.method;
         context.metadata = incoming.metadata;
         context.deadline = incoming.deadline;
         context.attempt = incoming.attempt;
         *index = method;
-        *error = None;
         output.reset(incoming.structs);
         Request(self.0)
     }
