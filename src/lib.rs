@@ -54,8 +54,57 @@
 //! * [`Server`] listens and runs dispatchers. [`Server::run_until`] with [`shutdown_signal`] ends it in order. [`Server::addresses`] and
 //!   [`Server::allow_unix_peers`] say who may connect, [`ListenOptions`] who may write to a Unix socket's file.
 //! * [`Channel`] is a client's handle to a server; a stub is a typed view of it. [`Channel::builder`] has the options.
-//! * [`Call`] is one call: a future with [`timeout`](Call::timeout) and [`metadata`](Call::metadata).
+//! * [`Call`] is one call: a future with [`timeout`](Call::timeout), [`metadata`](Call::metadata) and [`with_metadata`](Call::with_metadata).
 //! * [`Error`] and [`CallError`] say why a call failed; [`Context`] is what a handler may know of its call.
+//!
+//! # Beside arguments and results
+//!
+//! A caller sends key/values along, and a handler sends some back: with its result, its error, or the end of its stream
+//! ([`Streaming::response_metadata`]). What all handlers of a server share, such as a pool of connections to a database, is the server's
+//! state, which they find by its type. All of it is in the [`Context`].
+//!
+//! ```
+//! use rpc::{Context, Server};
+//!
+//! #[rpc::service]
+//! trait Lookup {
+//!     async fn find(&self, ctx: &Context, key: &str) -> Result<u32, rpc::Error>;
+//! }
+//!
+//! struct Db {
+//!     node: String,
+//! }
+//!
+//! struct MyLookup;
+//!
+//! impl Lookup for MyLookup {
+//!     async fn find(&self, ctx: &Context, key: &str) -> Result<u32, rpc::Error> {
+//!         let db: &Db = ctx.state()?;
+//!         ctx.set_response_metadata("node", &db.node);
+//!         match ctx.metadata().get("tenant") {
+//!             Some("a") => Ok(key.len() as u32),
+//!             _ => Err(rpc::Error::permission_denied("tenant \"a\" only")),
+//!         }
+//!     }
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), rpc::Error> {
+//! let server = Server::bind("tcp://127.0.0.1:0").await?.state(Db { node: "b".to_owned() });
+//! let address = server.local_addr()?.to_string();
+//! tokio::spawn(server.serve(LookupDispatcher::new(MyLookup)));
+//!
+//! let lookup = LookupClient::connect(&address).await?;
+//! let (found, metadata) = lookup.find("key").metadata("tenant", "a").with_metadata().await;
+//! assert_eq!((found?, metadata.get("node")), (3, Some("b")));
+//! let (refused, metadata) = lookup.find("key").with_metadata().await;
+//! assert!(refused.is_err() && metadata.get("node") == Some("b"));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Metadata is bounded, in each direction, by 8 KiB ([`Server::max_metadata_size`], [`ChannelBuilder::max_metadata_size`]): a call with more fails, and its
+//! error says so.
 //!
 //! # Streams
 //!
@@ -325,6 +374,29 @@
 //!
 //! `CalcClient::local(MyCalc)` is a stub whose server is in the same process, over a pipe in memory. It runs the whole protocol,
 //! so what would not survive a socket does not survive it either. It asks no hooks: [who may call](#who-may-call) is the server's to decide, and there is none.
+//! Nor has it [state](Server::state): a service that needs some is tested
+//!
+//! ```
+//! # #[rpc::service]
+//! # trait Lookup { async fn find(&self, ctx: &rpc::Context, key: &str) -> Result<u32, rpc::Error>; }
+//! # struct Db(u32);
+//! # struct MyLookup;
+//! # impl Lookup for MyLookup {
+//! #     async fn find(&self, ctx: &rpc::Context, _: &str) -> Result<u32, rpc::Error> { Ok(ctx.state::<Db>()?.0) }
+//! # }
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), rpc::Error> {
+//! use std::sync::Arc;
+//!
+//! let (near, far) = tokio::io::duplex(64 << 10);
+//! let mut state = rpc::TypeMap::new();
+//! state.insert(Db(7));
+//! tokio::spawn(rpc::serve_stream_with(far, vec![Arc::new(LookupDispatcher::new(MyLookup))], state));
+//! let lookup = LookupClient::new(rpc::Channel::from_stream(near));
+//! assert_eq!(lookup.find("key").await?, 7);
+//! # Ok(())
+//! # }
+//! ```
 //!
 //! # Features
 //!
@@ -348,20 +420,21 @@ pub use futures_util::{StreamExt, stream};
 #[cfg(feature = "client")]
 pub use rpc_client::{
     Call, Channel, ChannelBuilder, ChannelState, StateWatch, StreamCall, Token, TokenSource,
+    WithMetadata,
 };
 #[cfg(feature = "auth")]
 pub use rpc_core::auth::{Key, Keyring};
 pub use rpc_core::{
     Address, Backoff, CallError, Certificate, Code, Context, Credentials, Dispatcher, Error,
-    Failure, Metadata, MetadataRef, MetadataValue, Origin, Outcome, Peer, Streaming, Value,
-    Violation, description, limits,
+    Failure, Metadata, MetadataRef, MetadataValue, Origin, Outcome, Peer, Streaming, TypeMap,
+    Value, Violation, description, limits,
 };
 #[cfg(feature = "macros")]
 pub use rpc_macros::service;
 #[cfg(feature = "server")]
 pub use rpc_server::{
     AddressRules, ListenOptions, Listener, Server, ServerState, ShutdownHandle, StateHandle,
-    serve_stream, shutdown_signal,
+    serve_stream, serve_stream_with, shutdown_signal,
 };
 
 /// TLS at both ends: certificates, and who trusts whom.

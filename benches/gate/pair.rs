@@ -89,6 +89,7 @@ impl<'a, W: Default> Pair<'a, W> {
                 let mut answer = match session.start(0, request, &mut cx) {
                     Poll::Ready(mut answer) => {
                         assert!(!workload.is_pending, "the handler is ready at once");
+                        assert!(!answer.has_metadata(), "no handler sets any");
                         self.server.answer(key, answer.outcome());
                         answer
                     }
@@ -97,6 +98,7 @@ impl<'a, W: Default> Pair<'a, W> {
                         let Poll::Ready(mut answer) = session.poll(0, &mut cx) else {
                             return Err("the handler is ready at its second poll".into());
                         };
+                        assert!(!answer.has_metadata(), "no handler sets any");
                         self.server.finish(key, answer.outcome());
                         answer
                     }

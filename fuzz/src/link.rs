@@ -4,12 +4,13 @@ use std::time::{Duration, Instant};
 
 use bytes::{Buf, Bytes};
 use rpc_core::{
-    Error, Structs, Violation,
+    Code, Error, Structs, Violation,
     connection::{
         client::{self, LinkId, Outlook, Room},
         server::{self, Permits, Shape},
     },
     frame::Frame,
+    limits::MAX_METADATA_SIZE,
     payload::{Body, Payload},
     value::Encoder,
 };
@@ -81,6 +82,8 @@ pub(crate) struct Waiter {
     /// Whether it sends a stream, and was told that it may.
     sends: bool,
     may_send: bool,
+    /// Whether it asks for what comes with its response.
+    asks: bool,
 }
 
 impl Waiter {
@@ -97,6 +100,9 @@ impl Waiter {
         self.untaken.push(cost);
     }
 }
+
+/// What metadata is checked to have room for, besides the user's.
+const ROOM_FOR_OWN: usize = 19;
 
 /// The windows of a client's end.
 const STREAM_WINDOW: usize = 200;
@@ -167,6 +173,7 @@ impl Client {
             streams,
             takes,
             opens_only: streams && kind & 8 == 8,
+            wants_metadata: idempotent,
             ..client::Outgoing::default()
         };
         if kind & 4 == 4 {
@@ -175,7 +182,7 @@ impl Client {
             outgoing.arguments.bin(&[1, 2, 3]);
         }
         let deadline = Some(self.now + Duration::from_millis(50));
-        let waiter = Waiter { streams, sends: takes, ..Waiter::default() };
+        let waiter = Waiter { streams, sends: takes, asks: idempotent, ..Waiter::default() };
         match self.machine.submit(&mut outgoing, deadline, waiter, self.now) {
             Ok(call) => self.calls.push(call),
             Err((error, _)) => {
@@ -219,6 +226,14 @@ impl Client {
         self.machine.heard(link, self.now);
         match self.machine.receive(link, frame, self.now)? {
             client::Event::Answered(waiter, outcome) => waiter.settle(outcome),
+            client::Event::AnsweredWith(waiter, outcome, metadata) => {
+                assert!(waiter.streams || waiter.asks, "nobody asks for it");
+                // What it is checked for besides is a server's mistake, which costs nobody anything.
+                if let Err(error) = metadata.check(MAX_METADATA_SIZE + ROOM_FOR_OWN) {
+                    assert_ne!(error.kind(), Code::ResourceExhausted, "{error}");
+                }
+                waiter.settle(outcome);
+            }
             client::Event::Item { waiter, cost, .. }
             | client::Event::LostItems { waiter, cost, .. } => waiter.arrived(cost),
             client::Event::Begun(waiter) => {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use bytes::{Buf, Bytes, BytesMut};
 use rpc_core::{
-    Error, Violation,
+    Error, Metadata, Violation,
     connection::server::{CallKey, Config, Connection, Event, Permits, Shape},
     frame::{Frame, FrameCodec, FrameError, take_preface},
     msgpack::Reader,
@@ -254,7 +254,15 @@ impl World {
             let Handler { key, .. } = self.handlers.swap_remove(which % self.handlers.len());
             let mut result = Encoder::default();
             result.bytes(&Bytes::from_static(&LARGE[..if which == 31 { LARGE.len() } else { 20 }]));
-            self.machine.finish(key, Ok(&mut result));
+            // Some with metadata, of which some is too much.
+            let mut metadata = Metadata::new();
+            if which % 5 == 1 {
+                metadata.insert("node", "b");
+                metadata.insert_bin("large", &LARGE[..[0, 9000][which / 5 % 2]]);
+                self.machine.finish_with(key, Ok(&mut result), &metadata);
+            } else {
+                self.machine.finish(key, Ok(&mut result));
+            }
         }
     }
 
@@ -335,7 +343,7 @@ impl World {
                 reader.array_len().expect("parts make an array");
                 kind = reader.unsigned().expect("a type");
             }
-            answers += usize::from(kind == 1);
+            answers += usize::from(matches!(kind, 1 | 5));
         }
         assert!(input.is_empty(), "a server writes whole frames");
         answers

@@ -78,7 +78,8 @@ impl ChannelBuilder {
         self
     }
 
-    /// Sets the largest metadata that a call may carry, in bytes; 8 KiB by default, at most 32 KiB. The server has a limit of its own.
+    /// Sets the largest metadata that a call may carry, and that is taken with a response, in bytes; 8 KiB by default, at most 32 KiB. The
+    /// server has a limit of its own.
     pub fn max_metadata_size(mut self, bytes: usize) -> Self {
         self.max_metadata_size = bytes.min(limits::LARGEST_METADATA);
         self
@@ -316,7 +317,12 @@ impl ChannelBuilder {
     }
 
     pub(crate) fn start(self, connector: Connector) -> Channel {
-        let config = Config { default_timeout: Some(self.timeout), ..self.config }.clamped();
+        let config = Config {
+            default_timeout: Some(self.timeout),
+            max_metadata_size: self.max_metadata_size,
+            ..self.config
+        }
+        .clamped();
         // Pauses are drawn from what the system has of randomness, so that no two clients come back together.
         let seed = RandomState::new().build_hasher().finish();
         let machine = client::Channel::new(config, seed);

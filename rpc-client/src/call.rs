@@ -2,7 +2,10 @@
 //!
 //! [`Call`] is the future of one answer, [`StreamCall`] that of a stream, and a [`Streaming`] that a stub returns begins its call itself. All
 //! three are the same [`Course`] with another end. A stream that the call sends is polled by the call: whoever awaits the answer, or the
-//! items that come back, moves it on, and dropping the call drops it.
+//! items that come back, moves it on, and dropping the call drops it. A call that gives the metadata of its response along is a
+//! [`WithMetadata`] (`call/with_metadata.rs`).
+
+mod with_metadata;
 
 use std::{
     fmt,
@@ -17,7 +20,7 @@ use std::{
 use futures_core::Stream;
 
 use rpc_core::{
-    Error, Failure, Outcome, Streaming, Value,
+    Error, Failure, Metadata, Outcome, Streaming, Value,
     buffer::give_buffer,
     connection::client::{CallRef, Outgoing},
     current,
@@ -26,6 +29,7 @@ use rpc_core::{
     value::{Encoded, Encoder},
 };
 
+pub use self::with_metadata::WithMetadata;
 use crate::{
     bearing::Bearing,
     channel::Options,
@@ -137,8 +141,8 @@ enum Reached {
     Chunk(Chunk),
     /// Its stream has begun.
     Begun,
-    /// Its outcome.
-    Outcome(Result<Payload, Error>),
+    /// Its outcome, and what came with the response.
+    Outcome(Result<Payload, Error>, Metadata),
 }
 
 enum Stage {
@@ -151,7 +155,7 @@ enum Stage {
     /// It was sent, or waits for its turn, with a token or without.
     Submitted(CallRef, Option<Box<Bearing>>),
     /// It has ended with this, which was not told.
-    Ended(Payload),
+    Ended(Payload, Metadata),
     Done,
 }
 
@@ -174,7 +178,7 @@ impl Course {
                             Poll::Ready(Ok(())) => self.sending = None,
                             Poll::Ready(Err(error)) => {
                                 shared.cancel(call);
-                                return Poll::Ready(self.ended(Err(error)));
+                                return Poll::Ready(self.failed(error));
                             }
                         }
                     }
@@ -186,20 +190,20 @@ impl Course {
                         Found::Stopped => self.sending = None,
                         Found::Begun => return Poll::Ready(Reached::Begun),
                         Found::Chunk(chunk) => return Poll::Ready(Reached::Chunk(chunk)),
-                        Found::Outcome(outcome) => {
+                        Found::Outcome(outcome, metadata) => {
                             if let (Err(error), Some(bearing)) = (&outcome, bearing.take())
                                 && self.is_again(bearing, error, left)
                             {
                                 continue;
                             }
-                            return Poll::Ready(self.ended(outcome));
+                            return Poll::Ready(self.ended(outcome, metadata));
                         }
                     }
                 }
                 Stage::Waiting(bearing) => {
                     let Some(tokens) = &shared.tokens else {
                         let error = Error::internal("the channel has no token source");
-                        return Poll::Ready(self.ended(Err(error)));
+                        return Poll::Ready(self.failed(error));
                     };
                     let is_oneway = bearing.is_oneway();
                     match ready!(bearing.poll_submit(tokens, shared, cx)) {
@@ -214,8 +218,10 @@ impl Course {
                                 return Poll::Pending;
                             }
                         }
-                        Ok(None) => return Poll::Ready(self.ended(Ok(Payload::nil()))),
-                        Err(error) => return Poll::Ready(self.ended(Err(error))),
+                        Ok(None) => {
+                            return Poll::Ready(self.ended(Ok(Payload::nil()), Metadata::new()));
+                        }
+                        Err(error) => return Poll::Ready(self.failed(error)),
                     }
                 }
                 Stage::Ready(ready) => {
@@ -232,17 +238,21 @@ impl Course {
                                 return Poll::Pending;
                             }
                         }
-                        Ok(None) => return Poll::Ready(self.ended(Ok(Payload::nil()))),
-                        Err(error) => return Poll::Ready(self.ended(Err(error))),
+                        Ok(None) => {
+                            return Poll::Ready(self.ended(Ok(Payload::nil()), Metadata::new()));
+                        }
+                        Err(error) => return Poll::Ready(self.failed(error)),
                     }
                 }
-                Stage::Ended(_) | Stage::Failed(_) | Stage::Done => {
+                Stage::Ended(..) | Stage::Failed(_) | Stage::Done => {
                     let error = match mem::replace(&mut self.stage, Stage::Done) {
-                        Stage::Ended(end) => return Poll::Ready(Reached::Outcome(Ok(end))),
+                        Stage::Ended(end, metadata) => {
+                            return Poll::Ready(Reached::Outcome(Ok(end), metadata));
+                        }
                         Stage::Failed(error) => error,
                         _ => Error::internal("the call was polled after it had completed"),
                     };
-                    return Poll::Ready(Reached::Outcome(Err(error)));
+                    return Poll::Ready(Reached::Outcome(Err(error), Metadata::new()));
                 }
             }
         }
@@ -258,8 +268,8 @@ impl Course {
             return Poll::Ready(outcome);
         }
         self.poll(cx, Awaited::Outcome, Vec::new()).map(|reached| match reached {
-            Reached::Outcome(outcome) => outcome,
-            Reached::Begun | Reached::Chunk(_) => Err(Error::internal("it was not asked for")),
+            Reached::Outcome(outcome, _) => outcome,
+            Reached::Begun | Reached::Chunk(_) => Err(unasked()),
         })
     }
 
@@ -281,17 +291,27 @@ impl Course {
         is_again
     }
 
-    fn ended(&mut self, outcome: Result<Payload, Error>) -> Reached {
+    fn failed(&mut self, error: Error) -> Reached {
+        self.ended(Err(error), Metadata::new())
+    }
+
+    fn ended(&mut self, outcome: Result<Payload, Error>, metadata: Metadata) -> Reached {
         self.stage = Stage::Done;
         self.sending = None;
         self.trace.end(|| outcome_of(&outcome));
-        Reached::Outcome(outcome)
+        Reached::Outcome(outcome, metadata)
     }
 
     fn set_timeout(&mut self, timeout: Duration) {
         if let Stage::Ready(ready) = &mut self.stage {
             ready.timeout = Some(timeout);
             ready.outgoing.opens_only = false;
+        }
+    }
+
+    fn want_metadata(&mut self) {
+        if let Stage::Ready(ready) = &mut self.stage {
+            ready.outgoing.wants_metadata = true;
         }
     }
 
@@ -306,13 +326,14 @@ impl Source for Course {
     fn poll_take(&mut self, cx: &mut Context<'_>, spare: Vec<u8>) -> Poll<Taken> {
         self.poll(cx, Awaited::Items, spare).map(|reached| match reached {
             Reached::Chunk(chunk) => Taken::Chunk(chunk),
-            Reached::Begun => Taken::End(Err(Error::internal("it was not asked for"))),
-            Reached::Outcome(Ok(end)) if end.as_slice() != [NIL] => {
-                Taken::End(Err(Error::internal(
+            Reached::Begun => Taken::End(Err(unasked()), Metadata::new()),
+            Reached::Outcome(Ok(end), metadata) if end.as_slice() != [NIL] => {
+                let error = Error::internal(
                     "the server answers with one value what this client takes for a stream: their traits differ",
-                )))
+                );
+                Taken::End(Err(error), metadata)
             }
-            Reached::Outcome(outcome) => Taken::End(outcome.map(drop)),
+            Reached::Outcome(outcome, metadata) => Taken::End(outcome.map(drop), metadata),
         })
     }
 
@@ -328,6 +349,10 @@ impl Source for Course {
 /// What ends a stream.
 const NIL: u8 = 0xc0;
 
+fn unasked() -> Error {
+    Error::internal("it was not asked for")
+}
+
 fn outcome_of(outcome: &Result<Payload, Error>) -> Outcome {
     outcome.as_ref().err().map_or(Outcome::Ok, Outcome::from)
 }
@@ -337,7 +362,7 @@ impl Drop for Course {
         match self.stage {
             Stage::Submitted(call, _) => self.channel.shared().cancel(call),
             Stage::Waiting(_) => {}
-            Stage::Ready(_) | Stage::Failed(_) | Stage::Ended(_) | Stage::Done => return,
+            Stage::Ready(_) | Stage::Failed(_) | Stage::Ended(..) | Stage::Done => return,
         }
         self.trace.end(|| Outcome::Cancelled);
     }
@@ -365,10 +390,16 @@ impl<T: Value, E: Failure> Future for Call<T, E> {
     type Output = Result<T, E::Caller>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        Poll::Ready(match ready!(self.course.poll_outcome(cx)) {
-            Ok(payload) => decode::<T>(payload).map_err(E::Caller::from),
-            Err(error) => Err(E::from_error(error)),
-        })
+        self.course.poll_outcome(cx).map(answer::<T, E>)
+    }
+}
+
+/// What a call ends with, to its caller.
+#[inline]
+fn answer<T: Value, E: Failure>(outcome: Result<Payload, Error>) -> Result<T, E::Caller> {
+    match outcome {
+        Ok(payload) => decode::<T>(payload).map_err(E::Caller::from),
+        Err(error) => Err(E::from_error(error)),
     }
 }
 
@@ -414,6 +445,9 @@ pub struct StreamCall<T, E = Error, I = Error> {
     items: PhantomData<Types<T, E, I>>,
 }
 
+/// What the call of a stream ends with.
+type Begun<T, E, I> = Result<Streaming<T, I>, <E as Failure>::Caller>;
+
 /// What a call only speaks of, and does not hold.
 type Types<T, E, I> = fn() -> (T, E, I);
 
@@ -436,24 +470,33 @@ impl<T, E, I> StreamCall<T, E, I> {
 }
 
 impl<T, E: Failure, I> Future for StreamCall<T, E, I> {
-    type Output = Result<Streaming<T, I>, E::Caller>;
+    type Output = Begun<T, E, I>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.poll_with(cx).map(|(stream, _)| stream)
+    }
+}
+
+impl<T, E: Failure, I> StreamCall<T, E, I> {
+    /// The stream; or why there is none, with the metadata of the response.
+    fn poll_with(&mut self, cx: &mut Context<'_>) -> Poll<(Begun<T, E, I>, Metadata)> {
         let Some(course) = &mut self.course else {
             let error = Error::internal("the call was polled after it had completed");
-            return Poll::Ready(Err(E::Caller::from(error)));
+            return Poll::Ready((Err(E::Caller::from(error)), Metadata::new()));
         };
         let reached = ready!(course.poll(cx, Awaited::Begin, Vec::new()));
         let Some(mut course) = self.course.take() else {
             return Poll::Pending;
         };
         match reached {
-            Reached::Outcome(Err(error)) => return Poll::Ready(Err(E::from_error(error))),
+            Reached::Outcome(Err(error), metadata) => {
+                return Poll::Ready((Err(E::from_error(error)), metadata));
+            }
             // A stream that ends before it began is empty.
-            Reached::Outcome(Ok(end)) => course.stage = Stage::Ended(end),
+            Reached::Outcome(Ok(end), metadata) => course.stage = Stage::Ended(end, metadata),
             Reached::Begun | Reached::Chunk(_) => {}
         }
-        Poll::Ready(Ok(Streaming::from_call(course)))
+        Poll::Ready((Ok(Streaming::from_call(course)), Metadata::new()))
     }
 }
 

@@ -168,6 +168,7 @@ impl Channel {
             streams: method.streams.is_some(),
             takes: method.takes.is_some(),
             opens_only: false,
+            wants_metadata: false,
         };
         Prepared::new(Arc::clone(&self.0), outgoing)
     }

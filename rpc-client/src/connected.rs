@@ -262,6 +262,9 @@ impl Connected {
             match state.machine.receive(self.id, &mut frame, now)? {
                 Event::None => {}
                 Event::Answered(waiter, outcome) => aside.woken.extend(waiter.settle(outcome)),
+                Event::AnsweredWith(waiter, outcome, metadata) => {
+                    aside.woken.extend(waiter.settle_with(outcome, metadata));
+                }
                 Event::Gone(outgoing, waiter) => aside.dropped.push((outgoing, waiter)),
                 Event::Item { waiter, item, cost } => {
                     let (woken, body) = waiter.push(item, cost);

@@ -27,7 +27,7 @@ mod transport;
 mod upload;
 
 pub use builder::ChannelBuilder;
-pub use call::{Call, Prepared, StreamCall};
+pub use call::{Call, Prepared, StreamCall, WithMetadata};
 pub use channel::Channel;
 pub use state::{ChannelState, StateWatch};
 pub use token::{Token, TokenSource};

@@ -18,7 +18,7 @@ use std::{
 use bytes::Buf;
 use futures_util::task::AtomicWaker;
 use rpc_core::{
-    Error,
+    Error, Metadata,
     connection::client::{CallRef, Channel, Outgoing, Room, Transmitted},
     payload::{Body, Payload},
     stream::{Chunk, Inbox},
@@ -37,14 +37,15 @@ pub(crate) struct Waiter {
     has_news: bool,
     /// The server takes no more of what the call sends.
     is_stopped: bool,
-    stream: Option<Box<Arrived>>,
+    arrived: Option<Box<Arrived>>,
 }
 
-/// What has arrived of the stream that is a call's answer.
+/// What has arrived beside an outcome: of the stream that is a call's answer, and with its response.
 #[derive(Debug, Default)]
 struct Arrived {
     has_begun: bool,
     inbox: Inbox,
+    metadata: Metadata,
 }
 
 impl Waiter {
@@ -52,6 +53,16 @@ impl Waiter {
     pub(crate) fn settle(&mut self, outcome: Result<Payload, Error>) -> Option<Waker> {
         self.outcome = Some(outcome);
         self.waker.take()
+    }
+
+    /// The same, with what came with the response.
+    pub(crate) fn settle_with(
+        &mut self,
+        outcome: Result<Payload, Error>,
+        metadata: Metadata,
+    ) -> Option<Waker> {
+        self.arrived.get_or_insert_default().metadata = metadata;
+        self.settle(outcome)
     }
 
     /// The caller is to look again; who is to be woken, outside of the lock.
@@ -68,7 +79,7 @@ impl Waiter {
 
     /// The stream has begun.
     pub(crate) fn begin(&mut self) -> Option<Waker> {
-        self.stream.get_or_insert_default().has_begun = true;
+        self.arrived.get_or_insert_default().has_begun = true;
         self.notify()
     }
 
@@ -78,7 +89,7 @@ impl Waiter {
         item: Result<Payload, Error>,
         cost: u64,
     ) -> (Option<Waker>, Option<Body>) {
-        let inbox = &mut self.stream.get_or_insert_default().inbox;
+        let inbox = &mut self.arrived.get_or_insert_default().inbox;
         let body = match item {
             Ok(payload) => inbox.push(payload, cost),
             Err(error) => {
@@ -91,7 +102,7 @@ impl Waiter {
 
     /// So many items were dropped here.
     pub(crate) fn push_lost(&mut self, count: u64, cost: u64) -> Option<Waker> {
-        self.stream.get_or_insert_default().inbox.push_lost(count, cost);
+        self.arrived.get_or_insert_default().inbox.push_lost(count, cost);
         self.waker.take()
     }
 }
@@ -109,8 +120,8 @@ pub(crate) enum Found {
     Chunk(Chunk),
     /// That its stream has begun.
     Begun,
-    /// The outcome.
-    Outcome(Result<Payload, Error>),
+    /// The outcome, and what came with the response.
+    Outcome(Result<Payload, Error>, Metadata),
 }
 
 /// What a caller waits for.
@@ -272,7 +283,7 @@ impl Shared {
     pub(crate) fn take_outcome(&self, call: CallRef) -> Option<Result<Payload, Error>> {
         let mut guard = self.lock();
         let waiter = guard.machine.waiter(call);
-        if waiter.has_news || waiter.stream.is_some() {
+        if waiter.has_news || waiter.arrived.is_some() {
             return None;
         }
         let outcome = waiter.outcome.take()?;
@@ -302,7 +313,7 @@ impl Shared {
                 waiter.has_news = false;
                 return if waiter.is_stopped { Found::Stopped } else { Found::News };
             }
-            if let Some(stream) = &mut waiter.stream {
+            if let Some(stream) = &mut waiter.arrived {
                 let is_begun = stream.has_begun || !stream.inbox.is_empty();
                 match awaited {
                     Awaited::Begin if is_begun => return Found::Begun,
@@ -321,12 +332,12 @@ impl Shared {
                 }
             }
             if let Some(outcome) = waiter.outcome.take() {
-                let stream = waiter.stream.take();
+                let arrived = waiter.arrived.take();
                 let remains = guard.machine.release(call);
                 drop(guard);
-                drop(stream);
                 *left = remains;
-                return Found::Outcome(outcome);
+                let metadata = arrived.map(|arrived| arrived.metadata).unwrap_or_default();
+                return Found::Outcome(outcome, metadata);
             }
             if waiter.waker.as_ref().is_some_and(|current| current.will_wake(waker)) {
                 return Found::Nothing;

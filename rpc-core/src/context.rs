@@ -1,17 +1,18 @@
 //! What a handler may know of its call: who called, what came along, until when, and whether anybody still waits.
 
 use std::{
-    any::Any,
+    any::{Any, type_name},
     fmt, mem,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, OnceLock},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
     time::Instant,
 };
 
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    metadata::{self, MetadataRef},
+    Error, TypeMap,
+    metadata::{self, Metadata, MetadataRef},
     payload::{Payload, Span, slice},
     peer::{Certificate, Peer, Proof},
 };
@@ -21,6 +22,8 @@ use crate::{
 pub struct Surroundings {
     peer: Peer,
     proof: Proof,
+    /// What the server's handlers share.
+    state: Option<Arc<TypeMap>>,
     draining: OnceLock<CancellationToken>,
 }
 
@@ -32,7 +35,14 @@ impl Surroundings {
 
     /// Those of a connection with this peer, which has proved so much.
     pub fn proved(peer: Peer, proof: Proof) -> Self {
-        Self { peer, proof, draining: OnceLock::new() }
+        Self { peer, proof, state: None, draining: OnceLock::new() }
+    }
+
+    /// The same on a server with this state.
+    #[must_use]
+    pub fn sharing(mut self, state: Arc<TypeMap>) -> Self {
+        self.state = Some(state);
+        self
     }
 
     /// Who is at the other end.
@@ -59,6 +69,8 @@ pub struct Context {
     cancellation: OnceLock<CancellationToken>,
     /// What the server's hooks have attached: one value of each type. Without hooks there is none.
     extensions: Vec<Extension>,
+    /// What goes back with the response; boxed, because few handlers set any.
+    response: OnceLock<Box<Mutex<Metadata>>>,
 }
 
 /// What a hook of the server attaches to a call.
@@ -75,6 +87,7 @@ impl Context {
             surroundings,
             cancellation: OnceLock::new(),
             extensions: Vec::new(),
+            response: OnceLock::new(),
         }
     }
 
@@ -104,6 +117,76 @@ impl Context {
             .as_ref()
             .and_then(|span| metadata::read(slice(self.payload.body(), span)).ok())
             .map_or_else(MetadataRef::default, |(_, view)| view)
+    }
+
+    /// Sends a key and its text back with the response, whether that is a result, an error, or the end of a stream. Replaces the value that was
+    /// set for the key before.
+    ///
+    /// The caller reads it with `with_metadata()` on its call, or from a stream that has ended. Above 8 KiB in all
+    /// (`max_metadata_size` on the server) the call ends with `resource_exhausted` in place of what its handler returned.
+    ///
+    /// What the server answers in place of a handler carries none: that of a call which was refused, was cancelled, expired or panicked.
+    ///
+    /// ```
+    /// use rpc_core::Context;
+    ///
+    /// async fn lookup(ctx: &Context, key: &str) -> Option<String> {
+    ///     ctx.set_response_metadata("node", "b");
+    ///     # None
+    /// }
+    /// ```
+    pub fn set_response_metadata(&self, key: &str, value: &str) {
+        self.with_response(|metadata| metadata.insert(key, value));
+    }
+
+    /// The same with bytes.
+    pub fn set_response_metadata_bin(&self, key: &str, value: &[u8]) {
+        self.with_response(|metadata| metadata.insert_bin(key, value));
+    }
+
+    fn with_response(&self, set: impl FnOnce(&mut Metadata)) {
+        let metadata = self.response.get_or_init(Box::default);
+        set(&mut metadata.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// Whether the handler has set something for its response. Nearly always it has not, which is one look.
+    #[inline]
+    pub(crate) fn has_response(&self) -> bool {
+        self.response.get().is_some()
+    }
+
+    /// What the handler has set for its response; the next call begins without.
+    #[cold]
+    pub(crate) fn take_response(&mut self) -> Option<Metadata> {
+        let metadata = self.response.take()?;
+        Some(metadata.into_inner().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The value of this type that was given to the server with `Server::state`. All handlers of all services share it.
+    ///
+    /// # Errors
+    ///
+    /// `internal`, where the server has none: the message names the type.
+    ///
+    /// ```
+    /// use rpc_core::{Context, Error};
+    ///
+    /// struct Db;
+    ///
+    /// async fn lookup(ctx: &Context, key: &str) -> Result<String, Error> {
+    ///     let db: &Db = ctx.state()?;
+    ///     # let _ = db;
+    ///     Ok(key.to_owned())
+    /// }
+    /// ```
+    pub fn state<T: Send + Sync + 'static>(&self) -> Result<&T, Error> {
+        let state = self.surroundings.state.as_ref().and_then(|state| state.get());
+        state.ok_or_else(|| {
+            Error::internal(format!(
+                "the server has no state of the type `{}`; give it one with `Server::state`",
+                type_name::<T>()
+            ))
+        })
     }
 
     /// When the call expires; its handler is dropped then.
@@ -184,7 +267,10 @@ impl Context {
 
     /// Ends the call: whoever waits for its end is woken.
     pub(crate) fn finish(&mut self) {
-        if let Some(token) = self.cancellation.take() {
+        // Mostly nobody waits, which is one look.
+        if self.cancellation.get().is_some()
+            && let Some(token) = self.cancellation.take()
+        {
             token.cancel();
         }
         if !self.extensions.is_empty() {

@@ -27,7 +27,7 @@ use std::{
 use futures_core::{Stream, future::BoxFuture};
 
 use crate::{
-    Context, Error, Failure,
+    Context, Error, Failure, Metadata,
     arguments::Arguments,
     buffer::{give_buffer, take_buffer},
     context::{Extension, Surroundings},
@@ -192,16 +192,16 @@ impl Blank {
         }))
     }
 
-    /// Makes it the request that `incoming` is, for the method with this index.
+    /// Makes it the request that `incoming` is, for the method with this index. Of an earlier call there is nothing left: see
+    /// [`Answer::recycle`].
     pub fn fill(mut self, incoming: Incoming, method: u32) -> Request {
-        let Record { context, method: index, output, error, .. } = &mut *self.0;
+        let Record { context, method: index, output, .. } = &mut *self.0;
         context.payload = incoming.payload;
         context.method = incoming.method;
         context.metadata = incoming.metadata;
         context.deadline = incoming.deadline;
         context.attempt = incoming.attempt;
         *index = method;
-        *error = None;
         output.reset(incoming.structs);
         Request(self.0)
     }
@@ -406,9 +406,24 @@ impl Answer {
         }
     }
 
+    /// Whether the handler has set metadata for the response.
+    #[inline]
+    pub fn has_metadata(&self) -> bool {
+        self.0.context.has_response()
+    }
+
+    /// Takes the metadata that the handler has set for the response, if it has.
+    pub fn take_metadata(&mut self) -> Option<Metadata> {
+        self.0.context.take_response()
+    }
+
     /// Takes it apart: the record, for the next call, and the frame, for the next read. What it answered with is dropped.
     pub fn recycle(mut self) -> (Blank, Body) {
         self.0.context.finish();
+        // What was set for one caller is not for the next.
+        if self.0.context.has_response() {
+            drop(self.0.context.take_response());
+        }
         // What was sent is not kept for the slot's next call, which may never come.
         let structs = self.0.output.structs();
         self.0.output.reset(structs);

@@ -37,6 +37,7 @@ pub mod random;
 pub mod stream;
 #[cfg(feature = "tls")]
 pub mod tls;
+mod type_map;
 pub mod value;
 mod violation;
 
@@ -50,5 +51,6 @@ pub use metadata::{Metadata, MetadataRef, MetadataValue};
 pub use outcome::Outcome;
 pub use peer::{Certificate, Credentials, Peer, Proof};
 pub use stream::Streaming;
+pub use type_map::TypeMap;
 pub use value::{Structs, Value};
 pub use violation::Violation;

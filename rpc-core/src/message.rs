@@ -58,9 +58,11 @@ pub(crate) enum Message {
     Control(Control),
 }
 
-/// A message that is neither a call nor a response.
+/// A message that is neither a call nor a usual response.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Control {
+    /// A response with metadata.
+    Response { id: u32, error: Option<Span>, metadata: Span, payload: u32 },
     /// A cancel.
     Cancel { id: u32 },
     /// Items of a stream, one behind the other; or an error in the place of one.
@@ -166,14 +168,10 @@ impl Message {
                 expect(if with_metadata { 4 } else { 3 })?;
                 call(&mut reader, None, with_metadata)?
             }
-            number @ (kind::RESPONSE | kind::RESPONSE_WITH_METADATA) => {
-                let with_metadata = number == kind::RESPONSE_WITH_METADATA;
-                expect(if with_metadata { 5 } else { 4 })?;
+            kind::RESPONSE => {
+                expect(4)?;
                 let id = id(&mut reader)?;
                 let error = optional(&mut reader, "the error")?;
-                if with_metadata {
-                    skip(&mut reader, "the metadata")?;
-                }
                 Self::Response { id, error, payload: position(&reader) }
             }
             _ => Self::Control(Control::parse(kind, elements, &mut reader)?),
@@ -194,6 +192,13 @@ impl Control {
             }
         };
         Ok(match u8::try_from(kind).unwrap_or(u8::MAX) {
+            kind::RESPONSE_WITH_METADATA => {
+                expect(5)?;
+                let id = id(reader)?;
+                let error = optional(reader, "the error")?;
+                let metadata = skip(reader, "the metadata")?;
+                Self::Response { id, error, metadata, payload: position(reader) }
+            }
             kind::CANCEL => {
                 expect(3)?;
                 Self::Cancel { id: id(reader)? }

@@ -25,7 +25,7 @@ pub const AUTHORIZATION: &str = "authorization";
 /// What the head of the map and the protocol's own entries take at most: 3, 10 and 6 bytes.
 const MAX_OWN_SIZE: usize = 19;
 
-/// Key/values that a caller sends along with a call.
+/// Key/values that travel with a call: those that its caller sends along, or those that come back with its response.
 ///
 /// ```
 /// use rpc_core::Metadata;
@@ -33,7 +33,7 @@ const MAX_OWN_SIZE: usize = 19;
 /// let mut metadata = Metadata::new();
 /// metadata.insert("tenant", "a");
 /// metadata.insert("tenant", "b");
-/// assert_eq!(metadata.view().get("tenant"), Some("b"));
+/// assert_eq!(metadata.get("tenant"), Some("b"));
 /// ```
 ///
 /// Keys are not empty and case-sensitive; a value is text or bytes. Setting a key again replaces its value.
@@ -46,8 +46,8 @@ pub struct Metadata {
 
 impl Metadata {
     /// No key/values.
-    pub fn new() -> Self {
-        Self::default()
+    pub const fn new() -> Self {
+        Self { entries: Vec::new(), count: 0 }
     }
 
     /// Sets `key` to a text.
@@ -84,6 +84,16 @@ impl Metadata {
         }
     }
 
+    /// The text under `key`; `None` where there is none, or bytes.
+    pub fn get(&self, key: &str) -> Option<&str> {
+        self.view().get(key)
+    }
+
+    /// The bytes under `key`; those of a text, where it is one.
+    pub fn get_bin(&self, key: &str) -> Option<&[u8]> {
+        self.view().get_bin(key)
+    }
+
     /// A view of the key/values.
     pub fn view(&self) -> MetadataRef<'_> {
         MetadataRef { entries: &self.entries, count: self.count }
@@ -104,10 +114,32 @@ impl Metadata {
         if size > max_size {
             return Err(too_large(size, max_size, "on the channel's builder"));
         }
-        if self.view().iter().any(|(key, _)| key.is_empty()) {
+        if self.has_empty_key() {
             return Err(Error::invalid_argument("a metadata key is empty; give it a name"));
         }
         Ok(())
+    }
+
+    /// The same of the metadata that a handler has set for its response.
+    ///
+    /// # Errors
+    ///
+    /// `resource_exhausted` above the size limit, `internal` for an empty key: the mistake is the handler's.
+    pub(crate) fn check_response(&self, max_size: usize) -> Result<(), Error> {
+        let size = self.entries.len() + MAX_OWN_SIZE;
+        if size > max_size {
+            return Err(response_too_large(size, max_size, "on the server"));
+        }
+        if self.has_empty_key() {
+            return Err(Error::internal(
+                "a key of the response's metadata is empty; give it a name",
+            ));
+        }
+        Ok(())
+    }
+
+    fn has_empty_key(&self) -> bool {
+        self.view().iter().any(|(key, _)| key.is_empty())
     }
 }
 
@@ -124,6 +156,12 @@ pub(crate) fn too_large(size: usize, limit: usize, place: &str) -> Error {
     .not_started(true)
 }
 
+pub(crate) fn response_too_large(size: usize, limit: usize, place: &str) -> Error {
+    Error::resource_exhausted(format!(
+        "the response's metadata has {size} bytes, more than the {limit} allowed; move large values into the result, or raise it with `max_metadata_size` {place}"
+    ))
+}
+
 /// A value of metadata.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -134,7 +172,7 @@ pub enum MetadataValue<'a> {
     Bin(&'a [u8]),
 }
 
-/// The key/values that came with a call.
+/// The key/values that came with a call, or with its response.
 #[derive(Clone, Copy, Default)]
 pub struct MetadataRef<'a> {
     entries: &'a [u8],
@@ -174,6 +212,21 @@ impl<'a> MetadataRef<'a> {
         let (scheme, token) = self.get(AUTHORIZATION)?.split_once(' ')?;
         let token = token.trim_matches(' ');
         (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token)
+    }
+
+    /// The user's key/values, in memory of their own. A key that stands twice stays so: the last one is what is found.
+    pub(crate) fn collected(self) -> Metadata {
+        let mut metadata = Metadata::new();
+        metadata.entries.reserve_exact(self.entries.len());
+        for (key, value) in self.iter() {
+            msgpack::write_str(&mut metadata.entries, key);
+            match value {
+                MetadataValue::Str(value) => msgpack::write_str(&mut metadata.entries, value),
+                MetadataValue::Bin(value) => msgpack::write_bin(&mut metadata.entries, value),
+            }
+            metadata.count += 1;
+        }
+        metadata
     }
 
     /// The encoded size in bytes.
@@ -272,13 +325,7 @@ pub(crate) fn read(map: &[u8]) -> Result<(Extras, MetadataRef<'_>), Malformed> {
     let view = MetadataRef { entries: reader.rest(), count };
     let mut extras = Extras::default();
     for _ in 0..count {
-        if reader.at_str() {
-            reader.str()?;
-            if reader.at_str() {
-                reader.str()?;
-            } else {
-                reader.bin()?;
-            }
+        if skip_user_entry(&mut reader)? {
             continue;
         }
         match reader.unsigned()? {
@@ -292,6 +339,34 @@ pub(crate) fn read(map: &[u8]) -> Result<(Extras, MetadataRef<'_>), Malformed> {
         }
     }
     Ok((extras, view))
+}
+
+/// The same for the metadata of a response, in which no number has a meaning yet (PROTOCOL 7.4).
+pub(crate) fn read_response(map: &[u8]) -> Result<MetadataRef<'_>, Malformed> {
+    let mut reader = Reader::new(map);
+    let count = reader.map_len()?;
+    let view = MetadataRef { entries: reader.rest(), count };
+    for _ in 0..count {
+        if !skip_user_entry(&mut reader)? {
+            reader.unsigned()?;
+            reader.skip()?;
+        }
+    }
+    Ok(view)
+}
+
+/// Reads the next entry if it is one of the user's.
+fn skip_user_entry(reader: &mut Reader<'_>) -> Result<bool, Malformed> {
+    if !reader.at_str() {
+        return Ok(false);
+    }
+    reader.str()?;
+    if reader.at_str() {
+        reader.str()?;
+    } else {
+        reader.bin()?;
+    }
+    Ok(true)
 }
 
 #[cfg(test)]

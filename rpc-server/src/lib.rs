@@ -36,5 +36,5 @@ mod wakes;
 pub use address_rules::AddressRules;
 pub use listen_options::ListenOptions;
 pub use listener::Listener;
-pub use server::{Server, serve_stream};
+pub use server::{Server, serve_stream, serve_stream_with};
 pub use shutdown::{ServerState, ShutdownHandle, StateHandle, shutdown_signal};

@@ -10,7 +10,7 @@ use std::{future::poll_fn, pin::pin, sync::Arc, task::Poll, time::Duration};
 #[cfg(feature = "tls")]
 use rpc_core::tls::ServerTls;
 use rpc_core::{
-    Address, Context, Credentials, Dispatcher, Error, Peer, connection::server::Config,
+    Address, Context, Credentials, Dispatcher, Error, Peer, TypeMap, connection::server::Config,
     description::Method, limits,
 };
 
@@ -55,6 +55,9 @@ pub struct Server {
     state: StateTeller,
     #[cfg(feature = "auth")]
     pub(crate) keys: crate::keys::Asked,
+    /// What the handlers share, and the type of which a second value was given.
+    values: TypeMap,
+    given_twice: Option<&'static str>,
 }
 
 impl Server {
@@ -88,6 +91,8 @@ impl Server {
             state: StateTeller::default(),
             #[cfg(feature = "auth")]
             keys: crate::keys::Asked::default(),
+            values: TypeMap::new(),
+            given_twice: None,
         }
     }
 
@@ -188,13 +193,35 @@ impl Server {
         self
     }
 
+    /// Gives the handlers of all services a value that they share, such as a pool of connections: [`Context::state`](rpc_core::Context::state) finds it by its
+    /// type. One value of each type: wrap the second one in a type of its own.
+    ///
+    /// What one service alone needs is better a field of the type that implements it.
+    ///
+    /// ```no_run
+    /// # async fn example(dispatcher: impl rpc_core::Dispatcher) -> Result<(), rpc_core::Error> {
+    /// # #[derive(Default)]
+    /// # struct Db;
+    /// use rpc_server::Server;
+    ///
+    /// // In a handler: `let db: &Db = ctx.state()?;`
+    /// Server::bind("tcp://127.0.0.1:0").await?.state(Db::default()).serve(dispatcher).await
+    /// # }
+    /// ```
+    pub fn state<T: Send + Sync + 'static>(mut self, value: T) -> Self {
+        if self.values.insert(value).is_some() {
+            self.given_twice.get_or_insert(std::any::type_name::<T>());
+        }
+        self
+    }
+
     /// Sets the largest message that is accepted, in bytes; 16 MiB by default, from 64 KiB to 1 GiB.
     pub fn max_message_size(mut self, bytes: usize) -> Self {
         self.config.max_message_size = bytes;
         self
     }
 
-    /// Sets the largest metadata that a call may carry, in bytes, encoded; 8 KiB by default, at most 32 KiB.
+    /// Sets the largest metadata that a call may carry, and its response, in bytes, encoded; 8 KiB by default, at most 32 KiB.
     pub fn max_metadata_size(mut self, bytes: usize) -> Self {
         self.config.max_metadata_size = bytes;
         self
@@ -406,9 +433,9 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// `already_exists` where two services have one name, or two keys one id; `failed_precondition` where a method
-    /// [requires](Method::requires) something and there is no hook of [`authorize`](Self::authorize) that would check it; `invalid_argument`
-    /// where `tls` is missing on a `tls://` address, or set on a Unix socket. A connection that fails, or that cannot be accepted, does not end
+    /// `already_exists` where two services have one name, two keys one id, or two values of the [`state`](Self::state) one type;
+    /// `failed_precondition` where a method [requires](Method::requires) something and there is no hook of [`authorize`](Self::authorize) that would
+    /// check it; `invalid_argument` where `tls` is missing on a `tls://` address, or set on a Unix socket. A connection that fails, or that cannot be accepted, does not end
     /// the server.
     ///
     /// # Cancel safety
@@ -432,17 +459,16 @@ impl Server {
         listener.set_options(self.tcp);
         #[cfg(feature = "tls")]
         listener.set_tls(self.tls.is_some())?;
+        if let Some(name) = self.given_twice {
+            return Err(Error::already_exists(format!(
+                "two values of the type `{name}` were given to `Server::state`; wrap one of them in a type of its own"
+            )));
+        }
         hooks.check(&dispatchers)?;
         let router = Router::new(dispatchers, self.spawns, hooks)?;
-        #[cfg_attr(
-            not(feature = "auth"),
-            expect(unused_mut, reason = "what features add is set here")
-        )]
-        let mut shared = Shared::new(router, config.clamped(), bounds);
+        let shared = Shared::new(router, config.clamped(), bounds, self.values);
         #[cfg(feature = "auth")]
-        {
-            shared.keys = self.keys.begin()?;
-        }
+        let shared = shared.asking_for(self.keys.begin()?);
         let mut connections = Connections::new(Arc::new(shared), self.admission);
         #[cfg(feature = "tls")]
         connections.secure(self.tls);
@@ -512,8 +538,25 @@ pub async fn serve_stream(
     transport: impl tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
     dispatchers: Vec<Arc<dyn Dispatcher>>,
 ) -> Result<(), Error> {
+    serve_stream_with(transport, dispatchers, TypeMap::new()).await
+}
+
+/// The same, with what [`Server::state`] would give the handlers. For tests without a socket, whose client is a channel over the pipe's other end.
+///
+/// # Errors
+///
+/// Those of [`serve_stream`].
+///
+/// # Cancel safety
+///
+/// That of [`serve_stream`].
+pub async fn serve_stream_with(
+    transport: impl tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
+    dispatchers: Vec<Arc<dyn Dispatcher>>,
+    state: TypeMap,
+) -> Result<(), Error> {
     let router = Router::new(dispatchers, false, Hooks::default())?;
-    let shared = Arc::new(Shared::new(router, Config::default(), Bounds::default()));
+    let shared = Arc::new(Shared::new(router, Config::default(), Bounds::default(), state));
     let deadline = tokio::time::Instant::now() + shared.bounds.handshake_timeout;
     let opening = Opening::new(Peer::Local, None, deadline);
     crate::driver::serve(transport, opening, shared, Arc::default()).await;

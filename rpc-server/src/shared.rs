@@ -10,7 +10,7 @@ use std::{
 };
 
 use rpc_core::{
-    Error, Proof,
+    Error, Proof, TypeMap,
     connection::server::{Config, Permits, Retirement},
     limits,
     random::Random,
@@ -28,6 +28,8 @@ pub(crate) struct Shared {
     /// The keys of which clients must have one.
     #[cfg(feature = "auth")]
     pub(crate) keys: Option<crate::keys::Keys>,
+    /// What the handlers of all services share.
+    pub(crate) state: Arc<TypeMap>,
     phase: AtomicU8,
 }
 
@@ -66,17 +68,24 @@ impl Bounds {
 }
 
 impl Shared {
-    pub(crate) fn new(router: Router, config: Config, bounds: Bounds) -> Self {
+    pub(crate) fn new(router: Router, config: Config, bounds: Bounds, state: TypeMap) -> Self {
         let permits = Permits::new(bounds.max_calls);
         Self {
             router,
             config,
             bounds,
             permits,
+            state: Arc::new(state),
             #[cfg(feature = "auth")]
             keys: None,
             phase: AtomicU8::new(RUNNING),
         }
+    }
+
+    /// The same, of a server whose clients must have one of these keys, if there are any.
+    #[cfg(feature = "auth")]
+    pub(crate) fn asking_for(self, keys: Option<crate::keys::Keys>) -> Self {
+        Self { keys, ..self }
     }
 
     /// Why a client that has proved so much is not served. Whatever way its connection took here: one that did not pass the challenge is

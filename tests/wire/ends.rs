@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Instant};
 
 use bytes::{Buf, BytesMut};
 use rpc_core::{
-    Code, Error, Peer, Request, Surroundings, Violation,
+    Code, Error, Metadata, Peer, Request, Surroundings, Violation,
     connection::{
         client,
         server::{self, CallKey, Shape},
@@ -170,6 +170,8 @@ pub(crate) struct Client {
     pub(crate) now: Instant,
     /// What has come of streams.
     pub(crate) got: Vec<Got>,
+    /// What came with the last response that brought something its caller asks for.
+    pub(crate) metadata: Option<Metadata>,
 }
 
 impl Client {
@@ -186,6 +188,7 @@ impl Client {
             has_preface: false,
             now,
             got: Vec::new(),
+            metadata: None,
         }
     }
 
@@ -242,6 +245,10 @@ impl Client {
             match self.machine.receive(self.link, &mut frame, self.now)? {
                 client::Event::None | client::Event::Gone(..) => {}
                 client::Event::Answered(waiter, outcome) => *waiter = Some(outcome),
+                client::Event::AnsweredWith(waiter, outcome, metadata) => {
+                    *waiter = Some(outcome);
+                    self.metadata = Some(metadata);
+                }
                 client::Event::Item { item, cost, .. } => self.got.push(Got::Item(item, cost)),
                 client::Event::LostItems { count, cost, .. } => {
                     self.got.push(Got::Lost(count, cost));

@@ -36,6 +36,7 @@ const CHECKS: &[(&str, Check)] = &[
     ("request-with-metadata", request_with_metadata),
     ("notification-with-metadata", notification_with_metadata),
     ("response-with-metadata", response_with_metadata),
+    ("response-error-with-metadata", response_error_with_metadata),
     ("ping", ping_message),
     ("pong", pong),
     ("go-away", go_away),
@@ -332,12 +333,48 @@ fn notification_with_metadata(example: &[u8]) {
     assert_eq!(request.arguments().take("line").str().expect("text"), "hi");
 }
 
-// No end of this version writes one; a client reads it and passes over the metadata.
+/// What a handler sends back.
+fn node() -> Metadata {
+    let mut metadata = Metadata::new();
+    metadata.insert("node", "b");
+    metadata
+}
+
 fn response_with_metadata(example: &[u8]) {
+    let mut client = client_at_seven();
+    let call = client.send(client::Outgoing { wants_metadata: true, ..hi() });
+    let mut server = Server::opened(server_config());
+    let (key, _) = server.call(&client.written());
+    let mut result = Encoder::default();
+    result.bin(b"hi");
+    assert!(server.machine.answer_with(key, Ok(&mut result), &node()).is_none());
+    same(&server.written(), example);
+
+    client.feed(example).expect("an answer to an outstanding call");
+    assert_eq!(answer_of(&mut client, call), b"hi");
+    assert_eq!(client.metadata.take(), Some(node()));
+
+    // A caller that does not ask for it does not see it.
     let mut client = client_at_seven();
     let call = client.send(hi());
     client.feed(example).expect("an answer to an outstanding call");
     assert_eq!(answer_of(&mut client, call), b"hi");
+    assert_eq!(client.metadata, None);
+}
+
+fn response_error_with_metadata(example: &[u8]) {
+    let mut client = client_at_seven();
+    let call = client.send(client::Outgoing { wants_metadata: true, ..hi() });
+    let mut server = Server::opened(server_config());
+    let (key, _) = server.call(&client.written());
+    let error = Error::not_found("gone");
+    assert!(server.machine.answer_with(key, Err(&error), &node()).is_none());
+    same(&server.written(), example);
+
+    client.feed(example).expect("an answer to an outstanding call");
+    let error = client.outcome(call).expect_err("it failed");
+    assert_eq!((error.kind(), error.message()), (Code::NotFound, "gone"));
+    assert_eq!(client.metadata.take(), Some(node()));
 }
 
 // No end of this version sends one; both answer it.

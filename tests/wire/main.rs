@@ -3,6 +3,7 @@
 //! * [`golden`]: the examples of the document;
 //! * [`violations`]: what ends a connection, and with which name;
 //! * [`limits`]: what fails one call and leaves the connection as it was;
+//! * [`response_metadata`]: what comes back with a response;
 //! * [`leniency`]: what a receiver must accept that this project's writers never write.
 //!
 //! [`ends`] holds both ends without a transport.
@@ -11,4 +12,5 @@ mod ends;
 mod golden;
 mod leniency;
 mod limits;
+mod response_metadata;
 mod violations;

@@ -4,7 +4,7 @@ use std::{
 };
 
 use super::{Context, Peer, Surroundings};
-use crate::Credentials;
+use crate::{Code, Credentials, TypeMap};
 
 fn is_over(future: impl Future<Output = ()>) -> bool {
     let mut future = std::pin::pin!(future);
@@ -69,6 +69,51 @@ fn an_empty_context_has_no_surprises() {
     assert_eq!(context.peer(), &Peer::Local);
     assert!(context.metadata().is_empty());
     assert!(format!("{context:?}").contains("peer: Local"));
+}
+
+#[test]
+fn what_goes_back_is_set_replaced_and_taken() {
+    let mut context = context();
+    assert!(!context.has_response() && context.take_response().is_none());
+    context.set_response_metadata("node", "a");
+    context.set_response_metadata("node", "b");
+    context.set_response_metadata_bin("digest", &[0xff]);
+    assert!(context.has_response());
+    let metadata = context.take_response().expect("it was set");
+    assert_eq!(metadata.view().iter().count(), 2);
+    assert_eq!(metadata.get("node"), Some("b"));
+    assert_eq!(metadata.get_bin("digest"), Some(&[0xff][..]));
+    assert!(!context.has_response(), "the next call begins without");
+}
+
+#[test]
+fn threads_of_one_handler_may_set_what_goes_back() {
+    let mut context = context();
+    std::thread::scope(|scope| {
+        for thread in 0..4_u8 {
+            let context = &context;
+            scope.spawn(move || context.set_response_metadata_bin(&thread.to_string(), &[thread]));
+        }
+    });
+    let metadata = context.take_response().expect("it was set");
+    for thread in 0..4_u8 {
+        assert_eq!(metadata.get_bin(&thread.to_string()), Some(&[thread][..]));
+    }
+}
+
+#[test]
+fn the_state_of_a_server_is_found_by_its_type() {
+    let mut state = TypeMap::new();
+    state.insert(7_u32);
+    let surroundings = Surroundings::new(Peer::Local).sharing(Arc::new(state));
+    let with = Context::new(Arc::new(surroundings));
+    assert_eq!(with.state::<u32>().expect("it was given"), &7);
+    for context in [with, context()] {
+        let error = context.state::<String>().expect_err("it was not given");
+        assert_eq!(error.kind(), Code::Internal);
+        let text = "the server has no state of the type `alloc::string::String`; give it one with `Server::state`";
+        assert_eq!(error.message(), text);
+    }
 }
 
 #[test]

@@ -204,6 +204,24 @@ fn a_record_is_used_again_without_what_it_held() {
 }
 
 #[test]
+fn what_one_call_sends_back_is_not_sent_with_the_next() {
+    let call = request(0, 1);
+    call.context().set_response_metadata("token", "for one caller");
+    let mut answer = call.fail(Error::aborted("no"));
+    assert!(answer.has_metadata(), "errors have it, too");
+    let metadata = answer.take_metadata().expect("it was set");
+    assert_eq!(metadata.get("token"), Some("for one caller"));
+    assert!(!answer.has_metadata() && answer.take_metadata().is_none());
+    let (blank, _) = answer.recycle();
+
+    let call = filled(blank, 0, 2);
+    call.context().set_response_metadata("token", "for another one");
+    // Nobody takes it.
+    let (blank, _) = call.done().recycle();
+    assert!(!filled(blank, 0, 3).done().has_metadata());
+}
+
+#[test]
 fn the_end_of_an_answered_call_is_told() {
     let request = request(0, 0);
     let cancelled = request.context().cancelled();

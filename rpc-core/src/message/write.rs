@@ -46,6 +46,28 @@ pub(crate) fn write_result(out: &mut Vec<u8>, id: u32) {
     msgpack::write_nil(out);
 }
 
+/// Appends a response with metadata up to its result.
+pub(crate) fn write_result_with(out: &mut Vec<u8>, id: u32, metadata: MetadataRef<'_>) {
+    array(out, 5, kind::RESPONSE_WITH_METADATA);
+    msgpack::write_uint(out, u64::from(id));
+    msgpack::write_nil(out);
+    metadata::write(out, Extras::default(), metadata);
+}
+
+/// Appends a response with an error and metadata.
+pub(crate) fn write_failure_with(
+    out: &mut Vec<u8>,
+    id: u32,
+    error: &Error,
+    metadata: MetadataRef<'_>,
+) {
+    array(out, 5, kind::RESPONSE_WITH_METADATA);
+    msgpack::write_uint(out, u64::from(id));
+    write_error(out, error);
+    metadata::write(out, Extras::default(), metadata);
+    msgpack::write_nil(out);
+}
+
 /// Appends a response with an error.
 pub(crate) fn write_failure(out: &mut Vec<u8>, id: u32, error: &Error) {
     array(out, 4, kind::RESPONSE);

@@ -15,7 +15,7 @@ use futures_core::Stream;
 
 use super::inbox::{Chunk, Found, Inbox, read_block};
 use crate::{
-    Code, Error, Failure, Value,
+    Code, Error, Failure, Metadata, Value,
     limits::MAX_NESTING,
     message,
     payload::{Body, Payload},
@@ -27,8 +27,8 @@ use crate::{
 pub enum Taken {
     /// Items.
     Chunk(Chunk),
-    /// The end, which is explicit: a connection that is lost is an error.
-    End(Result<(), Error>),
+    /// The end, which is explicit: a connection that is lost is an error; and what came with the response.
+    End(Result<(), Error>, Metadata),
 }
 
 /// Where a client's stream comes from: a call.
@@ -75,7 +75,7 @@ pub struct Streaming<T, E = Error> {
 enum Origin {
     Client(Box<dyn Source>),
     Server(Arc<ServerInbox>),
-    Ended,
+    Ended(Metadata),
 }
 
 impl<T, E> Streaming<T, E> {
@@ -120,6 +120,17 @@ impl<T, E> Streaming<T, E> {
         self
     }
 
+    /// The metadata of the response, which comes with the end of the stream, be that an error: `None` until the stream has given its end. Empty where
+    /// the handler set none, where the call was cancelled or lost, and at a server.
+    ///
+    /// Above 8 KiB (`max_metadata_size` on the channel's builder) the stream ends with `resource_exhausted`.
+    pub fn response_metadata(&self) -> Option<&Metadata> {
+        match &self.origin {
+            Origin::Ended(metadata) => Some(metadata),
+            Origin::Client(_) | Origin::Server(_) => None,
+        }
+    }
+
     /// How many items the producer has dropped until here, because this end took them too slowly and the method is marked
     /// `#[rpc(drop_oldest = …)]`.
     pub fn lost(&self) -> u64 {
@@ -156,7 +167,7 @@ impl<T: Value, E: Failure> Streaming<T, E> {
         Some(decoded.map_err(|error| {
             // At a server it is the client's fault, which is what the error says already.
             E::Caller::from(match self.origin {
-                Origin::Client(_) | Origin::Ended => {
+                Origin::Client(_) | Origin::Ended(_) => {
                     Error::new(Code::Internal, error.message().to_owned())
                 }
                 Origin::Server(_) => error,
@@ -199,7 +210,7 @@ impl<T: Value, E: Failure> Stream for Streaming<T, E> {
             let taken = match &mut this.origin {
                 Origin::Client(source) => ready!(source.poll_take(cx, spare)),
                 Origin::Server(inbox) => ready!(inbox.poll_take(cx, spare)),
-                Origin::Ended => return Poll::Ready(None),
+                Origin::Ended(_) => return Poll::Ready(None),
             };
             match taken {
                 Taken::Chunk(Chunk::Block(block, max_nesting)) => {
@@ -210,8 +221,8 @@ impl<T: Value, E: Failure> Stream for Streaming<T, E> {
                     this.run = Some(0..payload.as_slice().len());
                     this.large = Some(payload);
                 }
-                Taken::End(end) => {
-                    this.origin = Origin::Ended;
+                Taken::End(end, metadata) => {
+                    this.origin = Origin::Ended(metadata);
                     return Poll::Ready(end.err().map(|error| Err(E::from_error(error))));
                 }
             }
@@ -326,7 +337,7 @@ impl ServerInbox {
         }
         state.inbox.shrink();
         if let Some(end) = state.end.clone() {
-            return Poll::Ready(Taken::End(end));
+            return Poll::Ready(Taken::End(end, Metadata::new()));
         }
         if !state.consumer.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
             drop(state);

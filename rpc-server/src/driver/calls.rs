@@ -3,7 +3,7 @@
 use std::task::Poll;
 
 use rpc_core::{
-    Error, Outcome, Violation,
+    Answer, Error, Outcome, Violation,
     connection::server::{CallKey, Event, Shape},
     current::Inherited,
     dispatch::Incoming,
@@ -104,7 +104,11 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<'_, T> {
         match ended {
             Ended::Answer(mut answer) => {
                 let outcome = answer.outcome().err().map_or(Outcome::Ok, Outcome::from);
-                let instead = self.answer(key, answer.outcome(), was_pending);
+                let instead = if answer.has_metadata() {
+                    self.answer_with_metadata(key, &mut answer, was_pending)
+                } else {
+                    self.answer(key, answer.outcome(), was_pending)
+                };
                 self.handlers.note(slot, instead.as_ref().map_or(outcome, Outcome::from));
                 if let Some((record, body)) = recycled(answer) {
                     self.codec.recycle(body);
@@ -133,6 +137,22 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<'_, T> {
             self.machine.finish(key, outcome)
         } else {
             self.machine.answer(key, outcome)
+        }
+    }
+
+    /// The same, with metadata; apart, so that the usual answer is without a detour.
+    #[cold]
+    fn answer_with_metadata(
+        &mut self,
+        key: CallKey,
+        answer: &mut Answer,
+        was_pending: bool,
+    ) -> Option<Error> {
+        let metadata = answer.take_metadata().unwrap_or_default();
+        if was_pending {
+            self.machine.finish_with(key, answer.outcome(), &metadata)
+        } else {
+            self.machine.answer_with(key, answer.outcome(), &metadata)
         }
     }
 

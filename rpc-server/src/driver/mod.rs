@@ -74,7 +74,8 @@ pub(crate) async fn serve(
 ) {
     let Opening { peer, proof, refusal, deadline, has_preface, input } = opening;
     let refusal = refusal.or_else(|| shared.objection(&proof));
-    let surroundings = Arc::new(Surroundings::proved(peer, proof));
+    let surroundings = Surroundings::proved(peer, proof).sharing(Arc::clone(&shared.state));
+    let surroundings = Arc::new(surroundings);
     let told = trace::Connection::open(surroundings.peer());
     let mut driver = Driver {
         transport,

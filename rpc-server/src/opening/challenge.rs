@@ -139,7 +139,7 @@ mod tests {
     use std::{sync::Arc, time::Duration};
 
     use rpc_core::{
-        Code, Peer, Proof,
+        Code, Peer, Proof, TypeMap,
         auth::{Key, Keyring},
         connection::server::Config,
     };
@@ -158,7 +158,7 @@ mod tests {
     fn shared() -> Shared {
         let router = Router::new(Vec::new(), false, Hooks::default())
             .expect("no two services have one name");
-        Shared::new(router, Config::default(), Bounds::default())
+        Shared::new(router, Config::default(), Bounds::default(), TypeMap::new())
     }
 
     #[test]

@@ -53,6 +53,8 @@ pub struct Outgoing {
     pub takes: bool,
     /// Whether its deadline holds only until the stream that is the answer has begun.
     pub opens_only: bool,
+    /// Whether its caller asks for the metadata of the response. The caller of a stream always does.
+    pub wants_metadata: bool,
 }
 
 /// Where a call is; see the diagram of this file.

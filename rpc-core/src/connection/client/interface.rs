@@ -7,10 +7,13 @@ use super::{
     link::{Late, LinkId},
 };
 use crate::{
-    Backoff, Error, Structs,
+    Backoff, Error, Metadata, Structs,
     buffer::WriteBuffer,
     connection::parts::Bulk,
-    limits::{self, ASSUMED_MESSAGE_SIZE, LARGEST_WINDOW, MAX_FRAME_SIZE, MAX_TIMEOUT, PARTS_TOLD},
+    limits::{
+        self, ASSUMED_MESSAGE_SIZE, LARGEST_METADATA, LARGEST_WINDOW, MAX_FRAME_SIZE, MAX_TIMEOUT,
+        PARTS_TOLD,
+    },
     payload::Payload,
 };
 
@@ -23,6 +26,8 @@ pub struct Config {
     pub default_timeout: Option<Duration>,
     /// How the server is to write structs.
     pub structs: Structs,
+    /// Bytes of the metadata of a response whose caller asks for it, encoded.
+    pub max_metadata_size: usize,
     /// How deep answers may nest.
     pub max_nesting: u8,
     /// Bytes of a stream's items that may be untaken.
@@ -59,6 +64,7 @@ impl Default for Config {
             max_message_size: limits::MAX_MESSAGE_SIZE,
             default_timeout: Some(limits::CALL_TIMEOUT),
             structs: Structs::Named,
+            max_metadata_size: limits::MAX_METADATA_SIZE,
             max_nesting: limits::MAX_NESTING,
             stream_window: limits::STREAM_WINDOW,
             connection_window: limits::CONNECTION_WINDOW,
@@ -95,6 +101,7 @@ impl Config {
         self.default_timeout = self.default_timeout.map(|timeout| timeout.min(MAX_TIMEOUT));
         self.connect_timeout = self.connect_timeout.min(MAX_TIMEOUT);
         self.wait_for_connection = self.wait_for_connection.min(MAX_TIMEOUT);
+        self.max_metadata_size = self.max_metadata_size.min(LARGEST_METADATA);
         self.max_nesting = self.max_nesting.clamp(1, limits::MAX_NESTING);
         self.max_attempts = self.max_attempts.max(1);
         self.stream_window = self.stream_window.min(LARGEST_WINDOW);
@@ -126,6 +133,8 @@ pub enum Event<'a, W> {
     None,
     /// A call ended; its caller takes the outcome and [`release`](super::Channel::release)s the slot.
     Answered(&'a mut W, Result<Payload, Error>),
+    /// The same, with metadata of the response, which the call [asks for](Outgoing::wants_metadata).
+    AnsweredWith(&'a mut W, Result<Payload, Error>, Metadata),
     /// A call ended whose caller is gone; drop what is left of it outside of any lock.
     Gone(Outgoing, W),
     /// An item has come of the stream that is a call's answer.

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::{
     Channel, Event,
-    calls::{Stage, UNSENT},
+    calls::{Outgoing, Stage, UNSENT},
     interface::answer_too_large,
     link::{LinkId, State},
 };
@@ -13,6 +13,7 @@ use crate::{
     connection::parts::Assembled,
     frame::Frame,
     message::{self, Control, Message, kind},
+    metadata,
     payload::{Body, Payload, Span, slice},
 };
 
@@ -67,7 +68,55 @@ impl<W: Default> Channel<W> {
         }
     }
 
-    /// Takes a message that is no response; apart, so that responses are taken without a detour.
+    /// Takes a response with metadata.
+    ///
+    /// What its caller does not ask for is read past, whatever its size. What is more than this end accepts ends the call (PROTOCOL 7.4).
+    fn response_with_metadata(
+        &mut self,
+        from: LinkId,
+        id: u32,
+        (error, metadata, payload): (Option<Span>, Span, u32),
+        body: &mut Body,
+        now: Instant,
+    ) -> Result<Event<'_, W>, Violation> {
+        let map = slice(body, &metadata);
+        let view = metadata::read_response(map)
+            .map_err(|malformed| Violation::Malformed { part: "the metadata", malformed })?;
+        let mut error = error.map(|span| message::error_in(body, &span)).transpose()?;
+        let mut wanted = None;
+        if self.wants_metadata(from, id) {
+            let limit = self.config.max_metadata_size;
+            if map.len() > limit {
+                let too_large =
+                    metadata::response_too_large(map.len(), limit, "on the channel's builder");
+                error = Some(match error {
+                    Some(error) => too_large.with_source(error),
+                    None => too_large,
+                });
+            } else {
+                wanted = Some(view.collected());
+            }
+        }
+        let event = match error {
+            None => self.answered_call(from, id, payload, body)?,
+            Some(error) => self.failed_call(from, id, error, now)?,
+        };
+        Ok(match (event, wanted) {
+            (Event::Answered(waiter, outcome), Some(metadata)) => {
+                Event::AnsweredWith(waiter, outcome, metadata)
+            }
+            (event, _) => event,
+        })
+    }
+
+    fn wants_metadata(&mut self, from: LinkId, id: u32) -> bool {
+        self.calls.outstanding(from, id).is_some_and(|slot| {
+            let Outgoing { wants_metadata, streams, .. } = self.calls.entry(slot).outgoing;
+            wants_metadata || streams
+        })
+    }
+
+    /// Takes a message that is no usual response; apart, so that responses are taken without a detour.
     #[inline(never)]
     fn control(
         &mut self,
@@ -81,6 +130,9 @@ impl<W: Default> Channel<W> {
         };
         let link = self.links.get_mut(from);
         match control {
+            Control::Response { id, error, metadata, payload } => {
+                self.response_with_metadata(from, id, (error, metadata, payload), body, now)
+            }
             Control::Ping { token } => {
                 link.allow(now)?;
                 link.pong(token, self.config.write_high_water);

@@ -86,11 +86,11 @@ impl Channel {
             | Event::Stopped(_)
             | Event::Writable(_)
             | Event::Room => false,
-            Event::Answered(waiter, Ok(_)) => {
+            Event::Answered(waiter, Ok(_)) | Event::AnsweredWith(waiter, Ok(_), _) => {
                 assert!(waiter.replace("ok".to_owned()).is_none());
                 false
             }
-            Event::Answered(waiter, Err(error)) => {
+            Event::Answered(waiter, Err(error)) | Event::AnsweredWith(waiter, Err(error), _) => {
                 settle(waiter, &error);
                 false
             }

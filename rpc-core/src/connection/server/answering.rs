@@ -6,7 +6,7 @@ use super::{
     Connection, Pending,
     interface::{CallKey, Event, answer_too_large, without_details},
 };
-use crate::{Error, limits::MAX_ERROR_MESSAGE, message, payload::Span, value::Encoder};
+use crate::{Error, Metadata, limits::MAX_ERROR_MESSAGE, message, payload::Span, value::Encoder};
 
 /// What a message with an error has beside the error's details at most: its text, and the heads of it all.
 const AROUND_DETAILS: usize = MAX_ERROR_MESSAGE + 64;
@@ -66,11 +66,58 @@ impl Connection {
 
     /// Answers a call that was pending; what comes back is as for [`answer`](Self::answer).
     pub fn finish(&mut self, key: CallKey, outcome: Result<&mut Encoder, &Error>) -> Option<Error> {
+        self.over(key);
+        self.answer(key, outcome)
+    }
+
+    fn over(&mut self, key: CallKey) {
         let pending = self.calls.remove(&key);
         debug_assert!(pending.is_some(), "a call is finished once");
         self.call_ended();
         self.end_streams(key);
-        self.answer(key, outcome)
+    }
+
+    /// The same as [`answer`](Self::answer), with metadata (PROTOCOL 7.4). Where there is more than may be sent, that is what comes back.
+    #[inline(never)]
+    pub fn answer_with(
+        &mut self,
+        key: CallKey,
+        outcome: Result<&mut Encoder, &Error>,
+        metadata: &Metadata,
+    ) -> Option<Error> {
+        let id = key.id()?;
+        if let Err(refused) = metadata.check_response(self.config.max_metadata_size) {
+            let error = in_place_of(refused, outcome.err());
+            self.write_failure(id, &error);
+            return Some(error);
+        }
+        let (view, limit) = (metadata.view(), self.peer.max_message_size);
+        let (error, instead) = match outcome {
+            Ok(result) => {
+                // The heads of the response and of its metadata take at most 13 bytes.
+                let size = result.len() + view.len() + 13;
+                if size <= limit {
+                    self.frame(id, |out| message::write_result_with(out, id, view), result);
+                    return None;
+                }
+                let error = answer_too_large(size, limit);
+                (error.clone(), Some(error))
+            }
+            Err(error) => (self.fitting_beside(error, view.len()), None),
+        };
+        self.message(id, |out| message::write_failure_with(out, id, &error, view));
+        instead
+    }
+
+    /// The same as [`finish`](Self::finish), with metadata.
+    pub fn finish_with(
+        &mut self,
+        key: CallKey,
+        outcome: Result<&mut Encoder, &Error>,
+        metadata: &Metadata,
+    ) -> Option<Error> {
+        self.over(key);
+        self.answer_with(key, outcome, metadata)
     }
 
     /// Notes that the handler of a call that was cancelled or expired could not be dropped.
@@ -105,12 +152,29 @@ impl Connection {
 
     /// An error as the client can take it: without details that are too large for it.
     pub(super) fn fitting(&self, error: &Error) -> Error {
+        self.fitting_beside(error, 0)
+    }
+
+    /// The same where so many bytes of metadata go along, which by themselves always fit.
+    fn fitting_beside(&self, error: &Error, metadata: usize) -> Error {
         let limit = self.peer.max_message_size;
         match error.details() {
-            Some(details) if details.len() + AROUND_DETAILS > limit => {
+            Some(details) if details.len() + metadata + AROUND_DETAILS > limit => {
                 without_details(error, details.len(), limit)
             }
             _ => error.clone(),
+        }
+    }
+}
+
+/// What a call ends with whose metadata cannot be sent: how its handler ended is not lost with it.
+fn in_place_of(refused: Error, error: Option<&Error>) -> Error {
+    match error {
+        None => refused,
+        Some(error) => {
+            let message =
+                format!("{} (the handler ended with {})", refused.message(), error.message());
+            refused.with_message(message)
         }
     }
 }

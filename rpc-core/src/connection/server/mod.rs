@@ -244,7 +244,7 @@ impl Connection {
             }
             Control::Hello(_) => Err(Violation::SecondHello),
             Control::Received { bytes } => self.bulk.received(bytes).map(|()| Event::None),
-            Control::Begin { .. } | Control::Lost { .. } => {
+            Control::Response { .. } | Control::Begin { .. } | Control::Lost { .. } => {
                 Err(Violation::WrongSide { kind: message::kind_of(body.as_slice()) })
             }
         }

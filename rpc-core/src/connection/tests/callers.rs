@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{
-    ends::{Plan, Waiter, answered},
+    ends::{Plan, Waiter, answered, metadata_of, wants_metadata},
     script::Script,
     streams::{AtCaller, consume},
     world::World,
@@ -25,6 +25,7 @@ pub(super) struct Caller {
     pub(super) deadline: Option<Instant>,
     /// Whether the deadline holds until the stream has begun.
     pub(super) opens_only: bool,
+    pub(super) oneway: bool,
 }
 
 /// What is true of one call, whatever its caller is told.
@@ -87,6 +88,7 @@ impl World {
             streams,
             takes,
             opens_only,
+            wants_metadata: wants_metadata(number),
             ..Outgoing::default()
         };
         let timeout = match self.random.below(4) {
@@ -105,7 +107,7 @@ impl World {
         match self.channel.submit(&mut outgoing, deadline, waiter, self.now) {
             Ok(call) => {
                 self.calls.insert(number, Truth { idempotent, ..Truth::default() });
-                self.waiting.push(Caller { number, call, deadline, opens_only });
+                self.waiting.push(Caller { number, call, deadline, opens_only, oneway });
             }
             Err((error, _)) => {
                 // There is no connection, and the call does not wait for one.
@@ -173,7 +175,7 @@ impl World {
     pub(super) fn take_outcomes(&mut self) {
         let mut index = 0;
         while index < self.waiting.len() {
-            let Caller { number, call, .. } = self.waiting[index];
+            let Caller { number, call, oneway, .. } = self.waiting[index];
             let waiter = self.channel.waiter(call);
             assert_eq!(waiter.caller, number, "a slot belongs to its caller while it is held");
             // What has come before the end is taken before it.
@@ -182,6 +184,7 @@ impl World {
                 index += 1;
                 continue;
             };
+            let metadata = waiter.metadata.take();
             let streams = waiter.streams.take();
             self.tell(|| format!("call {number} ends: {:?}", outcome.as_ref().map(|_| ())));
             self.waiting.swap_remove(index);
@@ -190,6 +193,15 @@ impl World {
             if let (Some(streams), Ok(_)) = (&streams, &outcome) {
                 streams.ended();
                 self.total.streamed += 1;
+            }
+            let asks = wants_metadata(number)
+                || streams.as_ref().is_some_and(|streams| streams.script.streams);
+            if let Some(metadata) = &metadata {
+                assert!(asks, "{number} does not ask for it");
+                assert_eq!(Some(metadata), metadata_of(number).as_ref(), "it reaches its caller");
+                self.total.with_metadata += 1;
+            } else if asks && outcome.is_ok() && !oneway {
+                assert_eq!(metadata_of(number), None, "what a handler sends back is not lost");
             }
             let truth = self.calls.get_mut(&number).expect("it was made");
             match outcome {

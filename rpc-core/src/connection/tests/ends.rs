@@ -6,7 +6,7 @@ use bytes::BytesMut;
 use tokio_util::codec::Decoder;
 
 use crate::{
-    Error, Value,
+    Error, Metadata, Value,
     arguments::Arguments,
     connection::{
         client::{self, LinkId, Transmitted},
@@ -17,6 +17,7 @@ use crate::{
     limits::ASSUMED_CALLS,
     payload::Payload,
     random::Random,
+    value::Encoder,
 };
 
 use super::{
@@ -34,6 +35,8 @@ pub(super) struct Waiter {
     pub(super) caller: usize,
     pub(super) outcome: Option<Result<Payload, Error>>,
     pub(super) settled: u32,
+    /// What came with the response, where that was asked for.
+    pub(super) metadata: Option<Metadata>,
     /// What it streams, if it does.
     pub(super) streams: Option<Box<AtCaller>>,
 }
@@ -104,6 +107,10 @@ impl ClientSide {
                 client::Event::Begun(waiter) => waiter.streaming().begun(),
                 client::Event::Stopped(waiter) => waiter.streaming().stopped(),
                 client::Event::Answered(waiter, outcome) => waiter.settle(outcome),
+                client::Event::AnsweredWith(waiter, outcome, metadata) => {
+                    waiter.metadata = Some(metadata);
+                    waiter.settle(outcome);
+                }
                 client::Event::Gone(_, waiter) => gone.push(waiter),
             }
             if let Frame::Whole(body) = frame {
@@ -185,7 +192,7 @@ impl Plan {
     }
 
     /// Appends the arguments of a call: who calls, what it asks for, and padding.
-    pub(super) fn write(self, caller: usize, padding: usize, out: &mut crate::value::Encoder) {
+    pub(super) fn write(self, caller: usize, padding: usize, out: &mut Encoder) {
         crate::msgpack::write_array_len(out.buffer(), 3);
         crate::msgpack::write_uint(out.buffer(), caller as u64);
         crate::msgpack::write_uint(out.buffer(), self.number());
@@ -282,7 +289,10 @@ impl ServerSide {
         match plan {
             Plan::Ready(size) => {
                 let mut result = answer(caller, size);
-                self.machine.answer(key, Ok(&mut result));
+                match metadata_of(caller) {
+                    Some(metadata) => self.machine.answer_with(key, Ok(&mut result), &metadata),
+                    None => self.machine.answer(key, Ok(&mut result)),
+                };
             }
             Plan::Fail => {
                 // As a handler's error leaves it: it cannot claim that it did not run.
@@ -292,7 +302,10 @@ impl ServerSide {
             }
             Plan::PushBack => {
                 let error = Error::aborted("a conflict").with_retry_after(PUSHED_BACK);
-                self.machine.answer(key, Err(&error));
+                match metadata_of(caller) {
+                    Some(metadata) => self.machine.answer_with(key, Err(&error), &metadata),
+                    None => self.machine.answer(key, Err(&error)),
+                };
             }
             Plan::Pending => {
                 let handle = self.pend(key, &incoming);
@@ -324,7 +337,20 @@ impl ServerSide {
             return self.act(index, is_ending, random);
         }
         let Handler { key, caller, .. } = self.handlers.swap_remove(index);
-        self.machine.finish(key, Ok(&mut answer(caller, 0)));
+        self.respond(key, caller, Ok(&mut answer(caller, 0)));
+    }
+
+    /// Ends a pending handler, with the metadata that the handlers of its caller set.
+    pub(super) fn respond(
+        &mut self,
+        key: CallKey,
+        caller: usize,
+        outcome: Result<&mut Encoder, &Error>,
+    ) {
+        match metadata_of(caller) {
+            Some(metadata) => self.machine.finish_with(key, outcome, &metadata),
+            None => self.machine.finish(key, outcome),
+        };
     }
 
     /// Does what is due; whether the connection is given up.
@@ -344,9 +370,23 @@ impl ServerSide {
     }
 }
 
+/// What the handlers of this caller send back with their response: some do.
+pub(super) fn metadata_of(caller: usize) -> Option<Metadata> {
+    let size = *[0, 100].get(caller % 11)?;
+    let mut metadata = Metadata::new();
+    metadata.insert("caller", &caller.to_string());
+    metadata.insert_bin("padding", &vec![0; size]);
+    Some(metadata)
+}
+
+/// Whether this caller asks for it. One that receives a stream does in any case.
+pub(super) fn wants_metadata(caller: usize) -> bool {
+    caller.is_multiple_of(2)
+}
+
 /// The answer to this caller.
-pub(super) fn answer(caller: usize, size: usize) -> crate::value::Encoder {
-    let mut encoder = crate::value::Encoder::default();
+pub(super) fn answer(caller: usize, size: usize) -> Encoder {
+    let mut encoder = Encoder::default();
     crate::msgpack::write_array_len(encoder.buffer(), 2);
     crate::msgpack::write_uint(encoder.buffer(), caller as u64);
     encoder.bin(&vec![0; size]);

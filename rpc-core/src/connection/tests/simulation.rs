@@ -37,6 +37,7 @@ impl Total {
         self.sent += other.sent;
         self.blocked += other.blocked;
         self.streamed += other.streamed;
+        self.with_metadata += other.with_metadata;
     }
 }
 
@@ -196,7 +197,10 @@ fn streaming(random: &mut Random) -> Rules {
 #[test]
 fn streams_arrive_as_they_were_sent() {
     run(1200, 250, streaming, |total| {
-        total.taken > 30_000 && total.streamed > 3000 && total.blocked > 10_000
+        total.with_metadata > 1000
+            && total.taken > 30_000
+            && total.streamed > 3000
+            && total.blocked > 10_000
     });
 }
 

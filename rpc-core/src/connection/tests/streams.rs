@@ -280,8 +280,9 @@ impl ServerSide {
                 self.machine.took(key, taken);
             }
             6 if !is_ending && random.once_in(10) => {
+                let caller = streams.caller;
                 self.handlers.swap_remove(index);
-                self.machine.finish(key, Err(&Error::aborted("the handler gave up")));
+                self.respond(key, caller, Err(&Error::aborted("the handler gave up")));
             }
             _ if streams.is_done() => {
                 let (fails, serves) = (streams.script.handler_fails, streams.script.serves);
@@ -295,13 +296,13 @@ impl ServerSide {
 
     fn end_stream(&mut self, key: CallKey, caller: usize, fails: bool, serves: bool) {
         if fails {
-            self.machine.finish(key, Err(&Error::aborted("the stream failed")));
+            self.respond(key, caller, Err(&Error::aborted("the stream failed")));
         } else if serves {
             let mut nil = Encoder::default();
             crate::msgpack::write_nil(nil.buffer());
-            self.machine.finish(key, Ok(&mut nil));
+            self.respond(key, caller, Ok(&mut nil));
         } else {
-            self.machine.finish(key, Ok(&mut answer(caller, 0)));
+            self.respond(key, caller, Ok(&mut answer(caller, 0)));
         }
     }
 

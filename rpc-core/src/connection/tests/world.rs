@@ -127,6 +127,8 @@ pub(super) struct Total {
     pub(super) blocked: usize,
     /// Calls that stream and ended well.
     pub(super) streamed: usize,
+    /// Calls that ended with metadata.
+    pub(super) with_metadata: usize,
 }
 
 pub(super) struct World {
@@ -346,7 +348,7 @@ impl World {
                 }
             }
         }
-        for Caller { number, call, deadline, opens_only } in &self.waiting {
+        for Caller { number, call, deadline, opens_only, .. } in &self.waiting {
             let streams = &self.channel.waiter(*call).streams;
             if *opens_only && streams.as_ref().is_some_and(|streams| streams.has_begun) {
                 continue;
