@@ -176,17 +176,21 @@ pub use bytes::Bytes;
 pub use futures_core::Stream;
 pub use futures_util::{StreamExt, stream};
 #[cfg(feature = "client")]
-pub use rpc_client::{Call, Channel, ChannelBuilder, ChannelState, StateWatch, StreamCall};
+pub use rpc_client::{
+    Call, Channel, ChannelBuilder, ChannelState, Health, HealthWatch, Reflection, StateWatch,
+    StreamCall,
+};
 pub use rpc_core::{
     Address, Backoff, CallError, Certificate, Code, Context, Credentials, Dispatcher, Error,
-    Failure, Metadata, MetadataRef, MetadataValue, Origin, Outcome, Peer, Streaming, Value,
-    Violation, limits,
+    Failure, HealthStatus, Metadata, MetadataRef, MetadataValue, Origin, Outcome, Peer, Streaming,
+    Value, Violation, description, limits,
 };
 #[cfg(feature = "macros")]
 pub use rpc_macros::service;
 #[cfg(feature = "server")]
 pub use rpc_server::{
-    Listener, Server, ServerState, ShutdownHandle, StateHandle, serve_stream, shutdown_signal,
+    HealthHandle, Listener, Server, ServerState, ShutdownHandle, StateHandle, serve_stream,
+    shutdown_signal,
 };
 
 /// What the generated code uses. Not covered by any promise of stability.

@@ -2,7 +2,8 @@
 //!
 //! Users reach it through the facade, `rpc`. The way of a call through the files: a stub encodes its arguments into what `channel` prepares; `call` is
 //! the future, which hands itself to `shared` at its first poll; `driver` is the channel's task, which connects; `connected` sends and hands out
-//! answers; `transport` is what it writes to. `builder` has the options, `state` is for who watches.
+//! answers; `transport` is what it writes to. `builder` has the options, `state` is for who watches; `reflection` and `health` are the
+//! clients of what every server answers.
 
 mod builder;
 mod call;
@@ -10,6 +11,8 @@ mod channel;
 mod connected;
 mod dialler;
 mod driver;
+mod health;
+mod reflection;
 mod shared;
 mod state;
 mod timer;
@@ -20,4 +23,6 @@ mod upload;
 pub use builder::ChannelBuilder;
 pub use call::{Call, Prepared, StreamCall};
 pub use channel::Channel;
+pub use health::{Health, HealthWatch};
+pub use reflection::Reflection;
 pub use state::{ChannelState, StateWatch};

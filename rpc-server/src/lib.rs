@@ -2,10 +2,11 @@
 //!
 //! Users reach it through the facade, `rpc`. The way of a call through the files: `server` lets `accept` take a connection from the
 //! `listener`, and `connections` give it a task; `driver` is that task, which finds the method in `router` and lets `handlers` run it;
-//! `wakes` tells which handlers want to be polled, `tasks` holds those that run elsewhere, `slice` bounds a turn. `shutdown` is how the end
+//! `builtin` are the services that every server answers. `wakes` tells which handlers want to be polled, `tasks` holds those that run elsewhere, `slice` bounds a turn. `shutdown` is how the end
 //! is asked for, and `trace` what all of them tell.
 
 mod accept;
+mod builtin;
 mod connections;
 mod driver;
 mod end;
@@ -22,6 +23,7 @@ mod timer;
 mod trace;
 mod wakes;
 
+pub use builtin::HealthHandle;
 pub use listener::Listener;
 pub use server::{Server, serve_stream};
 pub use shutdown::{ServerState, ShutdownHandle, StateHandle, shutdown_signal};

@@ -5,7 +5,11 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-use rpc_core::{Dispatcher, Error, description::Run};
+use rpc_core::{
+    Dispatcher, Error,
+    builtin::RESERVED,
+    description::{Run, Service},
+};
 use rustc_hash::FxHashMap;
 
 /// One method of one service, by its number in the server.
@@ -42,6 +46,8 @@ pub(crate) struct Router {
     /// Full names, such as `Calc.add`. The keys are the server's own, so a peer cannot choose what collides.
     names: FxHashMap<Vec<u8>, u32>,
     services: Vec<&'static str>,
+    /// Those that the server has by itself, which nobody looks for among the others.
+    builtins: Vec<&'static str>,
 }
 
 impl Router {
@@ -49,14 +55,25 @@ impl Router {
     ///
     /// # Errors
     ///
-    /// `already_exists` where two services, or two methods of one, have the same name.
+    /// `already_exists` where two services, or two methods of one, have the same name; `invalid_argument` where a service has a name that is
+    /// not its user's to give.
     ///
     /// With `spawns`, handlers that would run in their connection's task get tasks of their own.
     pub(crate) fn new(dispatchers: Vec<Arc<dyn Dispatcher>>, spawns: bool) -> Result<Self, Error> {
-        let mut router =
-            Self { routes: Vec::new(), names: FxHashMap::default(), services: Vec::new() };
+        let mut router = Self {
+            routes: Vec::new(),
+            names: FxHashMap::default(),
+            services: Vec::new(),
+            builtins: Vec::new(),
+        };
         for dispatcher in dispatchers {
             let service = dispatcher.description();
+            if service.name.starts_with(RESERVED) {
+                return Err(Error::invalid_argument(format!(
+                    "the service \"{}\" needs another name: those that begin with \"{RESERVED}\" are kept for the framework",
+                    service.name
+                )));
+            }
             if router.services.contains(&service.name) {
                 return Err(Error::already_exists(format!(
                     "two services are named \"{0}\"; give one another name with #[rpc::service(name = \"…\")]",
@@ -64,24 +81,47 @@ impl Router {
                 )));
             }
             router.services.push(service.name);
-            for (index, method) in (0..).zip(service.methods) {
-                let name = format!("{}.{}", service.name, method.name);
-                let number = u32::try_from(router.routes.len()).unwrap_or(u32::MAX);
-                if router.names.insert(name.clone().into_bytes(), number).is_some() {
-                    return Err(Error::already_exists(format!("two methods are named \"{name}\"")));
-                }
-                router.routes.push(Route {
-                    dispatcher: Arc::clone(&dispatcher),
-                    name,
-                    method: index,
-                    run: if spawns && method.run == Run::Inline { Run::Spawn } else { method.run },
-                    streams: method.streams.is_some(),
-                    takes: method.takes.is_some(),
-                    is_told: AtomicBool::new(false),
-                });
-            }
+            router.insert(&dispatcher, service, spawns)?;
         }
         Ok(router)
+    }
+
+    /// The same with services that the server has by itself. They stand behind the others, so that nobody pays for them who does not call them.
+    pub(crate) fn with_builtins(
+        mut self,
+        dispatchers: Vec<Arc<dyn Dispatcher>>,
+    ) -> Result<Self, Error> {
+        for dispatcher in dispatchers {
+            let service = dispatcher.description();
+            self.builtins.push(service.name);
+            self.insert(&dispatcher, service, false)?;
+        }
+        Ok(self)
+    }
+
+    fn insert(
+        &mut self,
+        dispatcher: &Arc<dyn Dispatcher>,
+        service: &'static Service,
+        spawns: bool,
+    ) -> Result<(), Error> {
+        for (index, method) in (0..).zip(service.methods) {
+            let name = format!("{}.{}", service.name, method.name);
+            let number = u32::try_from(self.routes.len()).unwrap_or(u32::MAX);
+            if self.names.insert(name.clone().into_bytes(), number).is_some() {
+                return Err(Error::already_exists(format!("two methods are named \"{name}\"")));
+            }
+            self.routes.push(Route {
+                dispatcher: Arc::clone(dispatcher),
+                name,
+                method: index,
+                run: if spawns && method.run == Run::Inline { Run::Spawn } else { method.run },
+                streams: method.streams.is_some(),
+                takes: method.takes.is_some(),
+                is_told: AtomicBool::new(false),
+            });
+        }
+        Ok(())
     }
 
     /// The number of the method with this full name, which is often the `last` one that was called: comparing is cheaper than hashing.
@@ -100,7 +140,9 @@ impl Router {
     pub(crate) fn unknown(&self, name: &[u8]) -> Error {
         let name = &*String::from_utf8_lossy(name);
         match name.rsplit_once('.') {
-            Some((service, method)) if self.services.contains(&service) => {
+            Some((service, method))
+                if self.services.contains(&service) || self.builtins.contains(&service) =>
+            {
                 Error::unimplemented(format!("service \"{service}\" has no method \"{method}\""))
             }
             Some((service, _)) => Error::unimplemented(format!(

@@ -11,6 +11,7 @@ use rpc_core::{Address, Dispatcher, Error, Peer, connection::server::Config, lim
 
 use crate::{
     accept::{accept, accept_rest, drain},
+    builtin::{Builtins, HealthHandle},
     connections::Connections,
     listener::{Listener, TcpOptions},
     opening::Opening,
@@ -40,6 +41,7 @@ pub struct Server {
     max_connections_per_address: Option<usize>,
     tcp: TcpOptions,
     spawns: bool,
+    builtins: Builtins,
     shutdown: ShutdownHandle,
     state: StateTeller,
 }
@@ -67,6 +69,7 @@ impl Server {
             max_connections_per_address: None,
             tcp: TcpOptions::default(),
             spawns: false,
+            builtins: Builtins::default(),
             shutdown: ShutdownHandle::default(),
             state: StateTeller::default(),
         }
@@ -246,6 +249,23 @@ impl Server {
         self
     }
 
+    /// Sets whether strangers may ask what the server offers (`rpc.Reflection`); on by default.
+    pub fn reflection(mut self, answers: bool) -> Self {
+        self.builtins.without_reflection = !answers;
+        self
+    }
+
+    /// Sets whether strangers may ask how the server does (`rpc.Health`); on by default.
+    pub fn health_service(mut self, answers: bool) -> Self {
+        self.builtins.without_health = !answers;
+        self
+    }
+
+    /// A handle that says how the server and its services do, for `rpc.Health`.
+    pub fn health(&self) -> HealthHandle {
+        self.builtins.health.clone()
+    }
+
     /// A handle that ends the server, in order or at once, from anywhere.
     pub fn shutdown_handle(&self) -> ShutdownHandle {
         self.shutdown.clone()
@@ -269,7 +289,7 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// `already_exists` where two services have one name. A connection that fails, or that cannot be accepted, does not end
+    /// `already_exists` where two services have one name, `invalid_argument` where one has a name that begins with `rpc.`. A connection that fails, or that cannot be accepted, does not end
     /// the server.
     ///
     /// # Cancel safety
@@ -289,9 +309,11 @@ impl Server {
     ///
     /// That of [`run`](Self::run).
     pub async fn run_until<F: Future>(self, signal: F) -> Result<(), Error> {
-        let Self { mut listener, dispatchers, config, bounds, shutdown, state, .. } = self;
+        let Self { mut listener, dispatchers, config, bounds, builtins, shutdown, state, .. } =
+            self;
         listener.set_options(self.tcp);
-        let router = Router::new(dispatchers, self.spawns)?;
+        let own = builtins.dispatchers(&dispatchers);
+        let router = Router::new(dispatchers, self.spawns)?.with_builtins(own)?;
         let shared = Arc::new(Shared::new(router, config.clamped(), bounds));
         let mut connections = Connections::new(shared, self.max_connections_per_address);
         let mut abort = pin!(shutdown.abort.cancelled());
@@ -314,6 +336,8 @@ impl Server {
         };
         // Listened for before anybody can know that the first one was caught: the second may come at once.
         let second_signal = second_signal();
+        // Whoever sends work here is to look elsewhere before connections are refused.
+        builtins.health.drain();
         state.tell(ServerState::Draining);
         if !is_aborted {
             accept_rest(&listener, &mut connections, self.max_connections);
@@ -345,7 +369,8 @@ impl std::fmt::Debug for Server {
     }
 }
 
-/// Serves these services on a transport that the program brings, such as a pipe, until it is closed.
+/// Serves these services on a transport that the program brings, such as a pipe, until it is closed. Nothing else: what a [`Server`] answers by
+/// itself, about what it offers and how it does, there is nobody to ask here who does not know it.
 ///
 /// # Errors
 ///
