@@ -55,6 +55,7 @@
 //! * [`Channel`] is a client's handle to a server; a stub is a typed view of it. [`Channel::builder`] has the options.
 //! * [`Call`] is one call: a future with [`timeout`](Call::timeout) and [`metadata`](Call::metadata).
 //! * [`Error`] and [`CallError`] say why a call failed; [`Context`] is what a handler may know of its call.
+//! * [`Reflection`] and [`Health`] ask a server what it offers and how it does; [`description`] is that as data.
 //!
 //! # Streams
 //!
@@ -137,6 +138,57 @@
 //! the middle of a message is not waited for. [`ShutdownHandle::abort`] ends the server at once, and so does a second SIGINT or SIGTERM behind
 //! one that [`shutdown_signal`] caught. [`Server::state_handle`] tells a health check or a supervisor how far the server is.
 //!
+//! # What a server says of itself
+//!
+//! Every [`Server`] answers two services besides yours, unless [`Server::reflection`] or [`Server::health_service`] turns them off; names that begin
+//! with `rpc.` are kept for them. [`serve_stream`] and local clients have neither.
+//!
+//! [`Reflection`] asks a server what it offers: its services and methods with their arguments, types, defaults, flags and documentation, for tools
+//! that do not know its traits (`cargo run --example describe -- tcp://…`). The same of a trait, without a server, is `CalcClient::DESCRIPTION`.
+//! With the feature `json`, a test can hold a trait to what was agreed on, and a review sees what changed:
+//!
+//! ```
+//! use rpc::description::ServiceDescription;
+//! # #[rpc::service]
+//! # trait Calc {
+//! #     async fn add(&self, a: i64, b: i64) -> i64;
+//! # }
+//!
+//! let calc = ServiceDescription::from(CalcClient::DESCRIPTION);
+//! assert_eq!(calc.methods[0].to_string(), "add(a: i64, b: i64) -> i64");
+//! // assert_eq!(calc.to_json(), include_str!("calc.json"));
+//! ```
+//!
+//! [`Health`] asks whether a server, or one of its services, can be given work, once or for each change. A program says so with
+//! [`Server::health`]; what it says nothing of is serving. A server that drains is not, from before its listener closes:
+//!
+//! ```
+//! # #[rpc::service]
+//! # trait Calc {
+//! #     async fn add(&self, a: i64, b: i64) -> i64;
+//! # }
+//! # struct MyCalc;
+//! # impl Calc for MyCalc {
+//! #     async fn add(&self, a: i64, b: i64) -> i64 {
+//! #         a + b
+//! #     }
+//! # }
+//! use rpc::{Channel, Health, HealthStatus, Server};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), rpc::Error> {
+//! let server = Server::bind("tcp://127.0.0.1:0").await?;
+//! let (address, health) = (server.local_addr()?.to_string(), server.health());
+//! tokio::spawn(server.serve(CalcDispatcher::new(MyCalc)));
+//!
+//! let mut watch = Health::new(Channel::connect(&address).await?).watch("Calc");
+//! assert_eq!(watch.next().await.transpose()?, Some(HealthStatus::Serving));
+//! health.set("Calc", HealthStatus::NotServing);
+//! assert_eq!(watch.next().await.transpose()?, Some(HealthStatus::NotServing));
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! # What is told
 //!
 //! With the feature `tracing`, and where a subscriber listens to the target `rpc`:
@@ -161,7 +213,7 @@
 //!
 //! # Features
 //!
-//! All are on by default; each builds alone.
+//! All but `json` are on by default; each builds alone.
 //!
 //! | feature | what it adds |
 //! |---|---|
@@ -169,6 +221,7 @@
 //! | `client` | [`Channel`], [`Call`], and the stubs |
 //! | `macros` | [`service`](macro@service) |
 //! | `tracing` | spans and events for calls and connections, with the target `rpc` |
+//! | `json` | [descriptions](description::ServiceDescription) as JSON |
 //!
 //! The protocol is specified in `docs/PROTOCOL.md`, for clients in other languages.
 

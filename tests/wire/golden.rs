@@ -1,6 +1,7 @@
 //! The examples of `docs/PROTOCOL.md`: each is what one end writes and what the other reads. Those of streams, and of messages in parts,
-//! are in [`streams`].
+//! are in [`streams`], those of the built-in services in [`builtin`].
 
+mod builtin;
 mod streams;
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
@@ -53,6 +54,9 @@ const CHECKS: &[(&str, Check)] = &[
     ("credit", streams::credit),
     ("credit-connection", streams::credit_of_a_connection),
     ("lost", streams::lost),
+    ("description", builtin::description),
+    ("health-request", builtin::health_request),
+    ("health-response", builtin::health_response),
 ];
 
 /// The examples, by name and in order.
