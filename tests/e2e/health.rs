@@ -20,6 +20,7 @@ on_each_network!(
     who_looks_rarely_sees_the_latest,
     who_takes_nothing_is_told_the_latest_later,
     a_drain_is_the_last_thing_that_watchers_hear,
+    a_lost_connection_is_no_end_in_order,
     nothing_is_served_before_the_listener_closes,
     watchers_are_calls_in_flight,
 );
@@ -168,6 +169,17 @@ async fn a_drain_is_the_last_thing_that_watchers_hear(network: Network) {
     assert!(nobody.next().await.is_none(), "it ends in order");
     // They do not hold the server up.
     served.task.await.expect("it does not panic").expect("it ended in order");
+}
+
+async fn a_lost_connection_is_no_end_in_order(network: Network) {
+    let (served, _) = serve(network).await;
+    let health = health(&served).await;
+    let mut watch = health.watch("");
+    assert_eq!(watch.next().await.expect("it goes on").expect("it answers"), Serving);
+    let _place = served.kill().await;
+    let error = watch.next().await.expect("it is not over").expect_err("it is lost");
+    assert!(error.is_unavailable(), "{error}");
+    assert!(watch.next().await.is_none());
 }
 
 /// What there is to see when a server says that it drains.
