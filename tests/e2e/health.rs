@@ -9,8 +9,8 @@ use rpc::{Code, Health, HealthHandle, HealthStatus, Server, ServerState};
 use rpc_core::msgpack::{write_array_len, write_str};
 
 use crate::support::{
-    Event, Network, Place, ProbeDispatcher, Said, Served, items, on_each_network, poll_once,
-    request, service,
+    Event, Network, Place, ProbeClient, ProbeDispatcher, Said, Served, items, on_each_network,
+    poll_once, request, service,
 };
 
 on_each_network!(
@@ -209,6 +209,9 @@ async fn nothing_is_served_before_the_listener_closes(network: Network) {
     let shutdown = server.shutdown_handle();
     let task = tokio::spawn(server.serve(ProbeDispatcher::new(service().0)));
     assert_eq!(state.changed().await, ServerState::Ready);
+    // It has told that it is ready, and is done with telling: nothing wakes the witness but the end.
+    let client = ProbeClient::connect(&address).await.expect("it listens");
+    assert_eq!(client.add(1, 2).await.expect("it answers"), 3);
     let witness = Arc::new(Witness { health, address, seen: Mutex::default() });
     // It is woken where the server says that it drains, and looks there and then.
     let waker = Waker::from(Arc::clone(&witness));

@@ -17,8 +17,11 @@ use serde::Serialize;
 
 use super::Listing;
 
-/// What a service or a page costs beside its texts and methods.
-const ENVELOPE: usize = 128;
+/// What a page takes beside its services: its token, which is a method's name, and its fields.
+const ENVELOPE: usize = 512;
+
+/// What a part takes beside itself: a longer head of the list that it is in.
+const HEAD: usize = 4;
 
 /// The dispatcher of `rpc.Reflection`.
 pub(crate) struct Reflection {
@@ -117,7 +120,7 @@ impl Question {
             if is_resumed && methods.is_empty() {
                 continue;
             }
-            let head = if is_resumed {
+            let mut head = if is_resumed {
                 ServiceDescription::new(&*service.name, "", Vec::new())
             } else {
                 head(service)
@@ -126,7 +129,6 @@ impl Question {
                 return Ok(page);
             }
             page.next = Some(format!("{}.", service.name));
-            let mut head = head;
             for method in methods {
                 let method = fitting(method);
                 if !room.take(size(&method), 1) {
@@ -204,7 +206,7 @@ fn cut(text: &mut String, most: usize) -> bool {
 fn size(part: &impl Serialize) -> usize {
     let mut encoder = Encoder::new(Structs::Named);
     match encoder.serialize(part) {
-        Ok(()) => encoder.len() + ENVELOPE / 32,
+        Ok(()) => encoder.len() + HEAD,
         // What cannot be written has room nowhere; texts and numbers can.
         Err(_) => usize::MAX,
     }
