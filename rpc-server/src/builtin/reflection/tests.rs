@@ -1,3 +1,8 @@
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
 use rpc_core::description::Argument;
 
 use super::*;
@@ -129,4 +134,17 @@ fn one_service_can_be_asked_for() {
     let nothing = Question { service: Some("D".to_owned()), ..question("", 0) };
     let error = nothing.answer(&services).expect_err("there is none");
     assert_eq!(error.message(), "there is no service \"D\" to describe");
+}
+
+#[test]
+fn what_there_is_is_asked_for_anew_for_each_page() {
+    let asked = AtomicUsize::new(0);
+    let reflection = Reflection::new(Arc::new(move || {
+        // A method more, each time.
+        let now = asked.fetch_add(1, Ordering::Relaxed);
+        [service("A", 0..now)].into()
+    }));
+    let pages = [0, 1, 2].map(|_| question("", 0).answer(&(reflection.listing)()));
+    let counts = pages.map(|page| page.expect("there is one").services[0].methods.len());
+    assert_eq!(counts, [0, 1, 2]);
 }
