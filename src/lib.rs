@@ -55,6 +55,7 @@
 //!   [`Server::allow_unix_peers`] say who may connect, [`ListenOptions`] who may write to a Unix socket's file.
 //! * [`Channel`] is a client's handle to a server; a stub is a typed view of it. [`Channel::builder`] has the options.
 //! * [`Call`] is one call: a future with [`timeout`](Call::timeout), [`metadata`](Call::metadata) and [`with_metadata`](Call::with_metadata).
+//! * [`Reflection`] and [`Health`] ask a server what it offers and how it does; [`description`] is that as data.
 //! * [`Error`] and [`CallError`] say why a call failed; [`Context`] is what a handler may know of its call.
 //!
 //! # Beside arguments and results
@@ -351,6 +352,57 @@
 //! It says who is at the other end when a connection opens. **It does not encrypt or protect what follows**: over plain TCP it is for networks
 //! whose lines nobody taps or alters. Over TLS it is fine anywhere. Section 12 of `docs/PROTOCOL.md` in the repository has the details.
 //!
+//! # What a server says of itself
+//!
+//! Every [`Server`] answers two services besides yours, unless [`Server::reflection`] or [`Server::health_service`] turns them off; names that begin
+//! with `rpc.` are kept for them. [`serve_stream`] and local clients have neither.
+//!
+//! [`Reflection`] asks a server what it offers: its services and methods with their arguments, types, defaults, flags and documentation, for tools
+//! that do not know its traits (`cargo run --example describe -- tcp://…`). The same of a trait, without a server, is `CalcClient::DESCRIPTION`.
+//! With the feature `json`, a test can hold a trait to what was agreed on, and a review sees what changed:
+//!
+//! ```
+//! use rpc::description::ServiceDescription;
+//! # #[rpc::service]
+//! # trait Calc {
+//! #     async fn add(&self, a: i64, b: i64) -> i64;
+//! # }
+//!
+//! let calc = ServiceDescription::from(CalcClient::DESCRIPTION);
+//! assert_eq!(calc.methods[0].to_string(), "add(a: i64, b: i64) -> i64");
+//! // assert_eq!(calc.to_json(), include_str!("calc.json"));
+//! ```
+//!
+//! [`Health`] asks whether a server, or one of its services, can be given work, once or for each change. A program says so with
+//! [`Server::health`]; what it says nothing of is serving. A server that drains is not, from before its listener closes:
+//!
+//! ```
+//! # #[rpc::service]
+//! # trait Calc {
+//! #     async fn add(&self, a: i64, b: i64) -> i64;
+//! # }
+//! # struct MyCalc;
+//! # impl Calc for MyCalc {
+//! #     async fn add(&self, a: i64, b: i64) -> i64 {
+//! #         a + b
+//! #     }
+//! # }
+//! use rpc::{Channel, Health, HealthStatus, Server};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), rpc::Error> {
+//! let server = Server::bind("tcp://127.0.0.1:0").await?;
+//! let (address, health) = (server.local_addr()?.to_string(), server.health());
+//! tokio::spawn(server.serve(CalcDispatcher::new(MyCalc)));
+//!
+//! let mut watch = Health::new(Channel::connect(&address).await?).watch("Calc");
+//! assert_eq!(watch.next().await.transpose()?, Some(HealthStatus::Serving));
+//! health.set("Calc", HealthStatus::NotServing);
+//! assert_eq!(watch.next().await.transpose()?, Some(HealthStatus::NotServing));
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! # What is told
 //!
 //! With the feature `tracing`, and where a subscriber listens to the target `rpc`:
@@ -410,6 +462,7 @@
 //! | `tracing` | spans and events for calls and connections, with the target `rpc` |
 //! | `tls` | TLS, with rustls and ring: `tls://` addresses and the module `tls`; needs a C compiler |
 //! | `tls-aws-lc-rs` | the same, and AWS-LC as a second provider of cryptography |
+//! | `json` | [descriptions](description::ServiceDescription) as JSON |
 //! | `auth` | shared keys: `Key`, `Keyring`, and `key` on the server and on the channel's builder |
 //!
 //! The protocol is specified in `docs/PROTOCOL.md`, for clients in other languages.
@@ -419,22 +472,22 @@ pub use futures_core::Stream;
 pub use futures_util::{StreamExt, stream};
 #[cfg(feature = "client")]
 pub use rpc_client::{
-    Call, Channel, ChannelBuilder, ChannelState, StateWatch, StreamCall, Token, TokenSource,
-    WithMetadata,
+    Call, Channel, ChannelBuilder, ChannelState, Health, HealthWatch, Reflection, StateWatch,
+    StreamCall, Token, TokenSource, WithMetadata,
 };
 #[cfg(feature = "auth")]
 pub use rpc_core::auth::{Key, Keyring};
 pub use rpc_core::{
     Address, Backoff, CallError, Certificate, Code, Context, Credentials, Dispatcher, Error,
-    Failure, Metadata, MetadataRef, MetadataValue, Origin, Outcome, Peer, Streaming, TypeMap,
-    Value, Violation, description, limits,
+    Failure, HealthStatus, Metadata, MetadataRef, MetadataValue, Origin, Outcome, Peer, Streaming,
+    TypeMap, Value, Violation, description, limits,
 };
 #[cfg(feature = "macros")]
 pub use rpc_macros::service;
 #[cfg(feature = "server")]
 pub use rpc_server::{
-    AddressRules, ListenOptions, Listener, Server, ServerState, ShutdownHandle, StateHandle,
-    serve_stream, serve_stream_with, shutdown_signal,
+    AddressRules, HealthHandle, ListenOptions, Listener, Server, ServerState, ShutdownHandle,
+    StateHandle, serve_stream, serve_stream_with, shutdown_signal,
 };
 
 /// TLS at both ends: certificates, and who trusts whom.

@@ -79,6 +79,9 @@ def main():
     host, port = options.connect.removeprefix("tcp://").rsplit(":", 1)
     connection = Connection(host, int(port))
     print(connection.call("Ping.ping", options.message))
+    print("the server is", connection.call("rpc.Health.check"))  # rule 12.6
+    for service in connection.call("rpc.Reflection.describe")["services"]:  # rule 12.4
+        print(service["name"], "has", ", ".join(method["name"] for method in service["methods"]))
     try:
         connection.call("Ping.pong")
     except RpcError as error:

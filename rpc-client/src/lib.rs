@@ -3,7 +3,8 @@
 //! Users reach it through the facade, `rpc`. The way of a call through the files: a stub encodes its arguments into what `channel` prepares; `call` is
 //! the future, which hands itself to `shared` at its first poll; `driver` is the channel's task, which connects; `connected` sends and hands out
 //! answers; `transport` is what it writes to. `builder` has the options, `state` is for who watches. Where calls take a
-//! `token` along, `tokens` keeps it for all of them, and `bearing` is what such a call needs besides.
+//! `token` along, `tokens` keeps it for all of them, and `bearing` is what such a call needs besides. `reflection` and `health` are the clients of what
+//! every server answers.
 
 mod bearing;
 mod builder;
@@ -14,7 +15,9 @@ mod channel;
 mod connected;
 mod dialler;
 mod driver;
+mod health;
 mod ready;
+mod reflection;
 mod shared;
 mod state;
 mod timer;
@@ -29,5 +32,7 @@ mod upload;
 pub use builder::ChannelBuilder;
 pub use call::{Call, Prepared, StreamCall, WithMetadata};
 pub use channel::Channel;
+pub use health::{Health, HealthWatch};
+pub use reflection::Reflection;
 pub use state::{ChannelState, StateWatch};
 pub use token::{Token, TokenSource};

@@ -1,7 +1,14 @@
 //! What a service is, as data: its methods, their arguments, types and flags.
 //!
 //! Made by the macro as constants, so that it cannot drift from the code. The server routes by it and reads
-//! from it how a method runs; tools can show it.
+//! from it how a method runs. What a tool on another machine gets to see is [`ServiceDescription`], the same data owned.
+
+mod owned;
+mod show;
+
+pub use owned::{
+    ArgumentDescription, MethodDescription, Page, ServerDescription, ServerInfo, ServiceDescription,
+};
 
 /// A service: a named list of methods.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -140,18 +147,28 @@ pub struct Argument {
     pub ty: &'static str,
     /// Whether a caller may leave it out.
     pub optional: bool,
+    /// What it is then, as the trait writes it in `#[rpc(default = …)]`; `None` where that is the `Default` of its type.
+    pub default: Option<&'static str>,
 }
 
 impl Argument {
     /// An argument that a caller must send.
     pub const fn new(name: &'static str, ty: &'static str) -> Self {
-        Self { name, ty, optional: false }
+        Self { name, ty, optional: false, default: None }
     }
 
     /// Sets that a caller may leave it out.
     #[must_use]
     pub const fn optional(mut self) -> Self {
         self.optional = true;
+        self
+    }
+
+    /// Sets what it is where a caller leaves it out, as a text.
+    #[must_use]
+    pub const fn with_default(mut self, expression: &'static str) -> Self {
+        self.optional = true;
+        self.default = Some(expression);
         self
     }
 }
@@ -178,4 +195,15 @@ pub enum Run {
     Spawn,
     /// On the pool for blocking work.
     Blocking,
+}
+
+impl Run {
+    /// The name in lower case, as a description carries it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Inline => "inline",
+            Self::Spawn => "spawn",
+            Self::Blocking => "blocking",
+        }
+    }
 }

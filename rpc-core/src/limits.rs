@@ -238,3 +238,13 @@ pub const SMALL_ITEM: usize = 16 << 10;
 
 /// The size of such a block: 4 KiB, as much as [`POOLED_BUFFERS`] keep, or that of an item that is larger.
 pub const ITEM_BLOCK: usize = SMALL_PAYLOAD;
+
+/// What one answer of `rpc.Reflection.describe` brings, in bytes: 48 KiB (PROTOCOL 12.4). With its envelope it is below the smallest limit on
+/// messages that an end may have ([`ASSUMED_MESSAGE_SIZE`]).
+pub const REFLECTION_PAGE: usize = 48 << 10;
+
+/// The most methods that such an answer brings: 1,000.
+pub const REFLECTION_METHODS: u32 = 1_000;
+
+/// The most methods that a client takes of what a server says it offers: 100,000. A server that never comes to an end is not listened to.
+pub const REFLECTION_TOTAL: usize = 100_000;

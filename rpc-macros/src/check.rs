@@ -112,6 +112,19 @@ mod tests {
     }
 
     #[test]
+    fn what_the_stub_has_is_no_name_of_a_method() {
+        let item = quote!(
+            trait Calc {
+                async fn DESCRIPTION(&self);
+                async fn description(&self);
+            }
+        );
+        let found = messages(quote!(), item);
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert!(found[0].starts_with("`CalcClient` has a `DESCRIPTION` of its own"), "{found:?}");
+    }
+
+    #[test]
     fn a_name_counts_with_its_service_and_its_dot() {
         let name = "s".repeat(MAX_NAME - "add".len() - 1);
         let item = quote!(

@@ -57,7 +57,7 @@ use errors::Errors;
 /// * The stub, `CalcClient`: the same methods, which return a `Call`, or what a stream is reached through. It has `new(channel)`, `connect(address)`,
 ///   `local(service)` and `channel()`, can be cloned and shared, and carries the trait's documentation. (`local` needs
 ///   both ends, so it is there where the facade has the features `client` and `server`; the stub where it has
-///   `client`.)
+///   `client`.) `CalcClient::DESCRIPTION` is the service as data; the dispatcher's `description()` is the same.
 /// * The dispatcher, `CalcDispatcher<S>`: what a server is given, made with `new(service)` or
 ///   `from_arc(service)`.
 ///

@@ -1,8 +1,15 @@
-//! A type or a documentation comment as the text that a service's description carries.
+//! A type, an expression or a documentation comment as the text that a service's description carries.
 
 use proc_macro2::{Delimiter, Spacing, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
 use syn::{Attribute, Expr, ExprLit, Lit, Meta, Type};
+
+/// An expression on one line: `20`, `vec![]`, `Duration::from_secs(5)`.
+pub(crate) fn of_expression(expression: &Expr) -> String {
+    let mut text = String::new();
+    write(expression.to_token_stream(), &mut text);
+    text
+}
 
 /// A type as its author would write it: `Vec<String>`, `&str`, `[u8; 4]`.
 pub(crate) fn of_type(ty: &Type) -> String {
@@ -14,7 +21,8 @@ pub(crate) fn of_type(ty: &Type) -> String {
 fn write(tokens: TokenStream, text: &mut String) {
     // `'a` is two tokens, and what follows it is a word behind a word.
     let mut in_lifetime = false;
-    for token in tokens {
+    let mut tokens = tokens.into_iter().peekable();
+    while let Some(token) = tokens.next() {
         match token {
             TokenTree::Group(group) => {
                 let (open, close) = match group.delimiter() {
@@ -51,6 +59,13 @@ fn write(tokens: TokenStream, text: &mut String) {
                     text.push(punct.as_char());
                     text.push(' ');
                 }
+                // `==`, `<=`, `=>` and their like are one word each.
+                first if punct.spacing() == Spacing::Joint && is_operator(first, tokens.peek()) => {
+                    text.push_str(&format!(" {first}"));
+                    if let Some(TokenTree::Punct(second)) = tokens.next() {
+                        text.push_str(&format!("{} ", second.as_char()));
+                    }
+                }
                 '+' | '=' => {
                     text.push(' ');
                     text.push(punct.as_char());
@@ -77,6 +92,14 @@ fn write(tokens: TokenStream, text: &mut String) {
     if text.ends_with(", ") {
         text.pop();
     }
+}
+
+fn is_operator(first: char, second: Option<&TokenTree>) -> bool {
+    let Some(TokenTree::Punct(second)) = second else {
+        return false;
+    };
+    let second = second.as_char();
+    second == '=' && "=!<>".contains(first) || second == '>' && first == '='
 }
 
 fn is_word(character: char) -> bool {
@@ -157,6 +180,26 @@ mod tests {
         ] {
             let ty: Type = syn::parse_str(text).expect("the test's types parse");
             assert_eq!(of_type(&ty).replace("{N}", "{ N }"), text);
+        }
+    }
+
+    #[test]
+    fn an_expression_reads_as_it_was_written() {
+        for text in [
+            "20",
+            "-1",
+            "\"a b\"",
+            "vec![]",
+            "&[\"a\", \"b\"]",
+            "Some(Duration::from_secs(5))",
+            "LIMIT as u32",
+            "A == B",
+            "a != b",
+            "0..10",
+            "Point{x: 1, y: 2}",
+        ] {
+            let expression: Expr = syn::parse_str(text).expect("the test's expressions parse");
+            assert_eq!(of_expression(&expression).replace("x:1, y:2", "x: 1, y: 2"), text);
         }
     }
 

@@ -2,13 +2,14 @@
 //!
 //! Users reach it through the facade, `rpc`. The way of a call through the files: `server` lets `accept` take a connection from the
 //! `listener` (whose Unix socket has a `socket_file`), and `connections` give it a task, if `admission` and `address_rules` let it; `driver`
-//! is that task, which finds the method in `router` and lets `handlers` run it, unless `hooks` are against it; `wakes` tells which handlers
-//! want to be polled, `tasks` holds those that run elsewhere, `slice` bounds a turn. `shutdown` is how the end is asked for, and `trace` what all
-//! of them tell.
+//! is that task, which finds the method in `router` and lets `handlers` run it, unless `hooks` are against it; `builtin` are the services that every
+//! server answers. `wakes` tells which handlers want to be polled, `tasks` holds those that run elsewhere, `slice` bounds a turn. `shutdown` is
+//! how the end is asked for, and `trace` what all of them tell.
 
 mod accept;
 mod address_rules;
 mod admission;
+mod builtin;
 mod connections;
 mod driver;
 mod end;
@@ -34,6 +35,7 @@ mod trace;
 mod wakes;
 
 pub use address_rules::AddressRules;
+pub use builtin::HealthHandle;
 pub use listen_options::ListenOptions;
 pub use listener::Listener;
 pub use server::{Server, serve_stream, serve_stream_with};

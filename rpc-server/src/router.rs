@@ -7,6 +7,7 @@ use std::sync::{
 
 use rpc_core::{
     Dispatcher, Error, Session,
+    builtin::RESERVED,
     description::{Method, Run, Service},
     dispatch::slots,
 };
@@ -61,11 +62,14 @@ impl Router {
     ///
     /// # Errors
     ///
-    /// `already_exists` where two services, or two methods of one, have the same name.
+    /// `already_exists` where two services, or two methods of one, have the same name; `invalid_argument` where a service has a name that is
+    /// not its user's to give.
     ///
-    /// With `spawns`, handlers that would run in their connection's task get tasks of their own.
+    /// With `spawns`, handlers that would run in their connection's task get tasks of their own. `builtins` are the services that the server
+    /// has by itself.
     pub(crate) fn new(
         dispatchers: Vec<Arc<dyn Dispatcher>>,
+        builtins: Vec<Arc<dyn Dispatcher>>,
         spawns: bool,
         hooks: Hooks,
     ) -> Result<Self, Error> {
@@ -78,30 +82,26 @@ impl Router {
         };
         for dispatcher in dispatchers {
             let service = dispatcher.description();
-            if router.services.0.contains(&service.name) {
+            if service.name.starts_with(RESERVED) {
+                return Err(Error::invalid_argument(format!(
+                    "the service \"{}\" needs another name: those that begin with \"{RESERVED}\" are kept for the framework",
+                    service.name
+                )));
+            }
+            if router.services.users.contains(&service.name) {
                 return Err(Error::already_exists(format!(
                     "two services are named \"{0}\"; give one another name with #[rpc::service(name = \"…\")]",
                     service.name
                 )));
             }
-            router.services.0.push(service.name);
-            for (index, method) in (0..).zip(service.methods) {
-                let name = format!("{}.{}", service.name, method.name);
-                let number = router.next();
-                if router.names.insert(name.clone().into_bytes(), number).is_some() {
-                    return Err(Error::already_exists(format!("two methods are named \"{name}\"")));
-                }
-                router.routes.push(Route {
-                    dispatcher: Arc::clone(&dispatcher),
-                    name,
-                    method: index,
-                    description: method,
-                    run: if spawns && method.run == Run::Inline { Run::Spawn } else { method.run },
-                    streams: method.streams.is_some(),
-                    takes: method.takes.is_some(),
-                    is_told: AtomicBool::new(false),
-                });
-            }
+            router.services.users.push(service.name);
+            router.insert(&dispatcher, service, spawns)?;
+        }
+        // They stand behind the others, so that nobody pays for them who does not call them.
+        for dispatcher in builtins {
+            let service = dispatcher.description();
+            router.services.builtins.push(service.name);
+            router.insert(&dispatcher, service, false)?;
         }
         if !router.hooks.is_empty() {
             router.unlisted = Some(router.next());
@@ -117,6 +117,32 @@ impl Router {
             });
         }
         Ok(router)
+    }
+
+    fn insert(
+        &mut self,
+        dispatcher: &Arc<dyn Dispatcher>,
+        service: &'static Service,
+        spawns: bool,
+    ) -> Result<(), Error> {
+        for (index, method) in (0..).zip(service.methods) {
+            let name = format!("{}.{}", service.name, method.name);
+            let number = self.next();
+            if self.names.insert(name.clone().into_bytes(), number).is_some() {
+                return Err(Error::already_exists(format!("two methods are named \"{name}\"")));
+            }
+            self.routes.push(Route {
+                dispatcher: Arc::clone(dispatcher),
+                name,
+                method: index,
+                description: method,
+                run: if spawns && method.run == Run::Inline { Run::Spawn } else { method.run },
+                streams: method.streams.is_some(),
+                takes: method.takes.is_some(),
+                is_told: AtomicBool::new(false),
+            });
+        }
+        Ok(())
     }
 
     /// The number of the route that is pushed next.
@@ -144,18 +170,24 @@ impl Router {
 
 /// The names of the services.
 #[derive(Clone, Default)]
-struct Services(Vec<&'static str>);
+struct Services {
+    users: Vec<&'static str>,
+    /// Those that the server has by itself, which nobody looks for among the others.
+    builtins: Vec<&'static str>,
+}
 
 impl Services {
     /// Why there is no method with this name.
     fn unknown(&self, name: &str) -> Error {
         match name.rsplit_once('.') {
-            Some((service, method)) if self.0.contains(&service) => {
+            Some((service, method))
+                if self.users.contains(&service) || self.builtins.contains(&service) =>
+            {
                 Error::unimplemented(format!("service \"{service}\" has no method \"{method}\""))
             }
             Some((service, _)) => Error::unimplemented(format!(
                 "there is no service \"{service}\" here; there is: {}",
-                self.0.join(", ")
+                self.users.join(", ")
             )),
             None => Error::unimplemented(format!(
                 "\"{name}\" is not a method's name; write service and method, such as \"Calc.add\""

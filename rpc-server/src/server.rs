@@ -18,6 +18,7 @@ use crate::{
     accept::{accept, accept_rest, drain},
     address_rules::AddressRules,
     admission::Admission,
+    builtin::{Builtins, HealthHandle},
     connections::Connections,
     hooks::Hooks,
     listener::{Listener, TcpOptions},
@@ -51,6 +52,7 @@ pub struct Server {
     #[cfg(feature = "tls")]
     tls: Option<ServerTls>,
     spawns: bool,
+    builtins: Builtins,
     shutdown: ShutdownHandle,
     state: StateTeller,
     #[cfg(feature = "auth")]
@@ -87,6 +89,7 @@ impl Server {
             #[cfg(feature = "tls")]
             tls: None,
             spawns: false,
+            builtins: Builtins::default(),
             shutdown: ShutdownHandle::default(),
             state: StateTeller::default(),
             #[cfg(feature = "auth")]
@@ -410,6 +413,23 @@ impl Server {
         self
     }
 
+    /// Sets whether strangers may ask what the server offers (`rpc.Reflection`); on by default.
+    pub fn reflection(mut self, answers: bool) -> Self {
+        self.builtins.without_reflection = !answers;
+        self
+    }
+
+    /// Sets whether strangers may ask how the server does (`rpc.Health`); on by default.
+    pub fn health_service(mut self, answers: bool) -> Self {
+        self.builtins.without_health = !answers;
+        self
+    }
+
+    /// A handle that says how the server and its services do, for `rpc.Health`.
+    pub fn health(&self) -> HealthHandle {
+        self.builtins.health.clone()
+    }
+
     /// A handle that ends the server, in order or at once, from anywhere.
     pub fn shutdown_handle(&self) -> ShutdownHandle {
         self.shutdown.clone()
@@ -435,7 +455,8 @@ impl Server {
     ///
     /// `already_exists` where two services have one name, two keys one id, or two values of the [`state`](Self::state) one type;
     /// `failed_precondition` where a method [requires](Method::requires) something and there is no hook of [`authorize`](Self::authorize) that would
-    /// check it; `invalid_argument` where `tls` is missing on a `tls://` address, or set on a Unix socket. A connection that fails, or that cannot be accepted, does not end
+    /// check it; `invalid_argument` where a service has a name that begins with `rpc.`, and where `tls` is missing on a `tls://` address, or set on a
+    /// Unix socket. A connection that fails, or that cannot be accepted, does not end
     /// the server.
     ///
     /// # Cancel safety
@@ -455,7 +476,17 @@ impl Server {
     ///
     /// That of [`run`](Self::run).
     pub async fn run_until<F: Future>(self, signal: F) -> Result<(), Error> {
-        let Self { mut listener, dispatchers, hooks, config, bounds, shutdown, state, .. } = self;
+        let Self {
+            mut listener,
+            dispatchers,
+            hooks,
+            config,
+            bounds,
+            builtins,
+            shutdown,
+            state,
+            ..
+        } = self;
         listener.set_options(self.tcp);
         #[cfg(feature = "tls")]
         listener.set_tls(self.tls.is_some())?;
@@ -465,7 +496,8 @@ impl Server {
             )));
         }
         hooks.check(&dispatchers)?;
-        let router = Router::new(dispatchers, self.spawns, hooks)?;
+        let own = builtins.dispatchers(&dispatchers);
+        let router = Router::new(dispatchers, own, self.spawns, hooks)?;
         let shared = Shared::new(router, config.clamped(), bounds, self.values);
         #[cfg(feature = "auth")]
         let shared = shared.asking_for(self.keys.begin()?);
@@ -492,6 +524,8 @@ impl Server {
         };
         // Listened for before anybody can know that the first one was caught: the second may come at once.
         let second_signal = second_signal();
+        // Whoever sends work here is to look elsewhere before connections are refused.
+        builtins.health.drain();
         state.tell(ServerState::Draining);
         if !is_aborted {
             accept_rest(&listener, &mut connections, self.max_connections);
@@ -523,7 +557,8 @@ impl std::fmt::Debug for Server {
     }
 }
 
-/// Serves these services on a transport that the program brings, such as a pipe, until it is closed.
+/// Serves these services on a transport that the program brings, such as a pipe, until it is closed. Nothing else: what a [`Server`] answers by
+/// itself, about what it offers and how it does, there is nobody to ask here who does not know it.
 ///
 /// Who is at its other end is the program's own affair: there are no hooks as of [`Server::authorize`], and what methods require is not checked.
 ///
@@ -555,7 +590,7 @@ pub async fn serve_stream_with(
     dispatchers: Vec<Arc<dyn Dispatcher>>,
     state: TypeMap,
 ) -> Result<(), Error> {
-    let router = Router::new(dispatchers, false, Hooks::default())?;
+    let router = Router::new(dispatchers, Vec::new(), false, Hooks::default())?;
     let shared = Arc::new(Shared::new(router, Config::default(), Bounds::default(), state));
     let deadline = tokio::time::Instant::now() + shared.bounds.handshake_timeout;
     let opening = Opening::new(Peer::Local, None, deadline);

@@ -50,6 +50,8 @@ pub struct CalcClient {
     clippy::pedantic
 )]
 impl CalcClient {
+    ///What the service is, as data: its methods, their arguments and documentation.
+    pub const DESCRIPTION: &'static ::rpc::__private::Service = &__CalcDescription::__SERVICE;
     ///A client over this channel.
     #[must_use]
     pub fn new(channel: ::rpc::Channel) -> Self {

@@ -39,6 +39,8 @@ impl<
 where
     V: Value,
 {
+    ///What the service is, as data: its methods, their arguments and documentation.
+    pub const DESCRIPTION: &'static ::rpc::__private::Service = &__StoreDescription::__SERVICE;
     ///A client over this channel.
     #[must_use]
     pub fn new(channel: ::rpc::Channel) -> Self {

@@ -39,6 +39,8 @@ struct MistakesClient {
     clippy::pedantic
 )]
 impl MistakesClient {
+    ///What the service is, as data: its methods, their arguments and documentation.
+    const DESCRIPTION: &'static ::rpc::__private::Service = &__MistakesDescription::__SERVICE;
     ///A client over this channel.
     #[must_use]
     fn new(channel: ::rpc::Channel) -> Self {

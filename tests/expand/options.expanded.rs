@@ -33,6 +33,8 @@ pub(crate) struct QueueClient {
     clippy::pedantic
 )]
 impl QueueClient {
+    ///What the service is, as data: its methods, their arguments and documentation.
+    pub(crate) const DESCRIPTION: &'static wire::rpc::__private::Service = &__QueueDescription::__SERVICE;
     ///A client over this channel.
     #[must_use]
     pub(crate) fn new(channel: wire::rpc::Channel) -> Self {
@@ -317,7 +319,7 @@ impl __QueueDescription {
         .arguments(
             &[
                 wire::rpc::__private::Argument::new("name", "&str").optional(),
-                wire::rpc::__private::Argument::new("limit", "u32").optional(),
+                wire::rpc::__private::Argument::new("limit", "u32").with_default("5"),
             ],
         )
         .idempotent()
@@ -327,7 +329,12 @@ impl __QueueDescription {
             "sort",
             "",
         )
-        .arguments(&[wire::rpc::__private::Argument::new("by", "&[String]").optional()])
+        .arguments(
+            &[
+                wire::rpc::__private::Argument::new("by", "&[String]")
+                    .with_default("vec![]"),
+            ],
+        )
         .returns("Vec<String>", ::core::option::Option::None)
         .run(wire::rpc::__private::Run::Blocking)
         .requires(&["member", "read", "write"]);

@@ -63,6 +63,8 @@ pub struct FeedClient {
     clippy::pedantic
 )]
 impl FeedClient {
+    ///What the service is, as data: its methods, their arguments and documentation.
+    pub const DESCRIPTION: &'static ::rpc::__private::Service = &__FeedDescription::__SERVICE;
     ///A client over this channel.
     #[must_use]
     pub fn new(channel: ::rpc::Channel) -> Self {

@@ -1,6 +1,7 @@
 //! The examples of `docs/PROTOCOL.md`: each is what one end writes and what the other reads. Those of streams, and of messages in parts,
-//! are in [`streams`], those of shared keys in [`keys`].
+//! are in [`streams`], those of shared keys in [`keys`], those of the built-in services in [`builtin`].
 
+mod builtin;
 mod keys;
 mod streams;
 
@@ -58,6 +59,9 @@ const CHECKS: &[(&str, Check)] = &[
     ("authenticate", keys::authenticate),
     ("challenge", keys::challenge),
     ("proof", keys::proof),
+    ("description", builtin::description),
+    ("health-request", builtin::health_request),
+    ("health-response", builtin::health_response),
 ];
 
 /// The examples, by name and in order.

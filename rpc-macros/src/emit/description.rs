@@ -10,6 +10,7 @@ use syn::Ident;
 use super::Scene;
 use crate::{
     ast::{Method, Run, Streams},
+    options::Substitute,
     text,
 };
 
@@ -56,7 +57,13 @@ fn constant(method: &Method, scene: &Scene<'_>) -> TokenStream {
         .map(|argument| {
             let name = &argument.name;
             let ty = text::of_type(&argument.ty);
-            let optional = argument.default.as_ref().map(|_| quote!(.optional()));
+            let optional = argument.default.as_ref().map(|(_, substitute)| match substitute {
+                Substitute::Default => quote!(.optional()),
+                Substitute::Expression(expression) => {
+                    let text = text::of_expression(expression);
+                    quote!(.with_default(#text))
+                }
+            });
             quote!(#argument_type::new(#name, #ty) #optional)
         })
         .peekable();

@@ -36,6 +36,9 @@ pub(super) fn emit(scene: &Scene<'_>) -> TokenStream {
     let about_connect =
         "Connects to a server and gives a client of it.\n\n# Errors\n\nWhy there is no connection.";
     let about_channel = "The channel that calls go over.";
+    let about_description =
+        "What the service is, as data: its methods, their arguments and documentation.";
+    let (description, service_type) = (&scene.description, scene.private(quote!(Service)));
     let name = client.to_string();
     quote! {
         #only_with_client! {
@@ -47,6 +50,9 @@ pub(super) fn emit(scene: &Scene<'_>) -> TokenStream {
 
             #lenient
             impl<#parameters> #client<#arguments> where #(#predicates,)* {
+                #[doc = #about_description]
+                #visibility const DESCRIPTION: &'static #service_type = &#description::__SERVICE;
+
                 #[doc = #about_new]
                 #[must_use]
                 #visibility fn new(channel: #channel) -> Self {

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// What a stub has itself, so that no method can be called like it.
-const OF_THE_STUB: [&str; 5] = ["new", "connect", "local", "channel", "clone"];
+const OF_THE_STUB: [&str; 6] = ["new", "connect", "local", "channel", "clone", "DESCRIPTION"];
 
 /// Reads a method; `client` is the name of the stub.
 pub(crate) fn method(

@@ -156,7 +156,7 @@ mod tests {
     };
 
     fn shared() -> Shared {
-        let router = Router::new(Vec::new(), false, Hooks::default())
+        let router = Router::new(Vec::new(), Vec::new(), false, Hooks::default())
             .expect("no two services have one name");
         Shared::new(router, Config::default(), Bounds::default(), TypeMap::new())
     }

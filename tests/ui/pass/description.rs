@@ -14,6 +14,8 @@ impl std::fmt::Display for Problem {
     }
 }
 
+const FIRST: u64 = 2;
+
 /// Keeps jobs.
 ///
 /// In memory.
@@ -30,7 +32,7 @@ pub trait Queue {
     #[rpc(blocking)]
     fn sort(&self, by: (String, [u8; 4])) -> std::collections::BTreeMap<String, u64>;
     #[rpc(idempotent)]
-    fn follow(&self, since: u64) -> impl rpc::Stream<Item = Result<Vec<u8>, Problem>>;
+    fn follow(&self, #[rpc(default = 1 + FIRST)] since: u64) -> impl rpc::Stream<Item = Result<Vec<u8>, Problem>>;
     #[rpc(drop_oldest = 16)]
     async fn work(&self, results: rpc::Streaming<Vec<u64>>, name: &str) -> Result<impl rpc::Stream<Item = String>, Problem>;
 }
@@ -60,6 +62,7 @@ impl Queue for Server {
 fn main() {
     let dispatcher = QueueDispatcher::new(Server);
     let service = dispatcher.description();
+    assert_eq!(service, QueueClient::DESCRIPTION);
     assert_eq!((service.name, service.docs), ("queue.v1", "Keeps jobs.\n\nIn memory."));
     let [add, clear, sort, follow, work] = service.methods else { panic!("{service:?}") };
 
@@ -69,6 +72,7 @@ fn main() {
     let [name, tags] = add.arguments else { panic!("{add:?}") };
     assert_eq!((name.name, name.ty, name.optional), ("name", "&str", false));
     assert_eq!((tags.name, tags.ty, tags.optional), ("tags", "&[Vec<String>]", true));
+    assert_eq!((name.default, tags.default), (None, None));
 
     assert_eq!((clear.name, clear.result, clear.error), ("clear", "()", None));
     assert_eq!(clear.docs.trim(), "Removes all");
@@ -81,6 +85,7 @@ fn main() {
     assert_eq!((sort.streams, sort.item_error, sort.takes), (None, None, None));
 
     assert_eq!((follow.result, follow.error, follow.item_error), ("Vec<u8>", None, Some("Problem")));
+    assert_eq!((follow.arguments[0].optional, follow.arguments[0].default), (true, Some("1 + FIRST")));
     assert_eq!((follow.streams, follow.takes), (Some(Pace::Waits), None));
 
     assert_eq!((work.result, work.error, work.item_error), ("String", Some("Problem"), None));
