@@ -176,11 +176,13 @@ pub use bytes::Bytes;
 pub use futures_core::Stream;
 pub use futures_util::{StreamExt, stream};
 #[cfg(feature = "client")]
-pub use rpc_client::{Call, Channel, ChannelBuilder, ChannelState, StateWatch, StreamCall};
+pub use rpc_client::{
+    Call, Channel, ChannelBuilder, ChannelState, IntoArguments, Named, StateWatch, StreamCall,
+};
 pub use rpc_core::{
-    Address, Backoff, CallError, Certificate, Code, Context, Credentials, Dispatcher, Error,
-    Failure, Metadata, MetadataRef, MetadataValue, Origin, Outcome, Peer, Streaming, Value,
-    Violation, limits,
+    Address, Backoff, CallError, Certificate, Code, Context, Credentials, Dispatcher, Encode,
+    Error, Failure, Metadata, MetadataRef, MetadataValue, Origin, Outcome, Peer, Raw, Streaming,
+    Value, Violation, limits,
 };
 #[cfg(feature = "macros")]
 pub use rpc_macros::service;

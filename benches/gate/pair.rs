@@ -136,8 +136,11 @@ impl Pair<'_, Option<Payload>> {
         let mut arguments = Encoder::with_buffer(take_buffer(), workload.structs);
         msgpack::write_array_len(arguments.buffer(), workload.arguments);
         (workload.encode)(&mut arguments);
-        let mut outgoing =
-            client::Outgoing { method: workload.method, arguments, ..client::Outgoing::default() };
+        let mut outgoing = client::Outgoing {
+            method: workload.method.into(),
+            arguments,
+            ..client::Outgoing::default()
+        };
         let deadline = Some(self.now + Duration::from_secs(30));
         let submitted = self.client.submit(&mut outgoing, deadline, None, self.now);
         let call = submitted.map_err(|(error, _)| error)?;

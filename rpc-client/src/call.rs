@@ -17,7 +17,7 @@ use std::{
 use futures_core::Stream;
 
 use rpc_core::{
-    Error, Failure, Outcome, Streaming, Value,
+    Encode, Error, Failure, Outcome, Streaming, Value,
     buffer::give_buffer,
     connection::client::{CallRef, Outgoing},
     current,
@@ -72,6 +72,13 @@ impl Prepared {
                 "argument \"{name}\" cannot be encoded: {}",
                 error.message()
             ));
+            self.fail(Err(error));
+        }
+    }
+
+    /// Notes why the call cannot be sent, if that is so.
+    pub(crate) fn fail(&mut self, result: Result<(), Error>) {
+        if let Err(error) = result {
             self.error.get_or_insert(error.not_started(true));
         }
     }
@@ -122,7 +129,7 @@ pub struct Call<T, E = Error> {
 }
 
 /// What of a call does not depend on its types. Dropping it cancels a call that was submitted.
-struct Course {
+pub(crate) struct Course {
     channel: Arc<Options>,
     stage: Stage,
     /// The stream that the call sends, until it has ended.
@@ -194,7 +201,7 @@ impl Course {
                     }
                 }
                 Stage::Ready(ready) => {
-                    self.trace = trace::Call::begin(ready.outgoing.method);
+                    self.trace = trace::Call::begin(&ready.outgoing.method);
                     let is_oneway = ready.outgoing.oneway;
                     match ready.submit(&self.channel, cx) {
                         Ok(Some(call)) => {
@@ -248,6 +255,28 @@ impl Course {
         }
     }
 
+    pub(crate) fn set_idempotent(&mut self) {
+        if let Stage::Ready(ready) = &mut self.stage {
+            ready.outgoing.idempotent = true;
+        }
+    }
+
+    /// Takes the stream that the call sends.
+    pub(crate) fn set_stream<S>(&mut self, stream: S)
+    where
+        S: Stream<Item: Encode> + Send + 'static,
+    {
+        self.set_upload(Upload::new(stream, Encode::append));
+    }
+
+    fn set_upload(&mut self, upload: Upload) {
+        if let Stage::Ready(ready) = &mut self.stage {
+            ready.outgoing.takes = true;
+            let structs = ready.outgoing.arguments.structs();
+            self.sending = Some(Box::new(Sending::new(upload, structs)));
+        }
+    }
+
     fn set_metadata(&mut self, key: &str, value: &str) {
         if let Stage::Ready(ready) = &mut self.stage {
             Arc::make_mut(ready.outgoing.metadata.get_or_insert_default()).insert(key, value);
@@ -275,6 +304,14 @@ impl Source for Course {
 
     fn set_metadata(&mut self, key: &str, value: &str) {
         Self::set_metadata(self, key, value);
+    }
+
+    fn set_idempotent(&mut self) {
+        Self::set_idempotent(self);
+    }
+
+    fn set_upload(&mut self, upload: Upload) {
+        Self::set_upload(self, upload);
     }
 }
 
@@ -315,6 +352,15 @@ impl Drop for Course {
 }
 
 impl<T, E> Call<T, E> {
+    pub(crate) fn course(&mut self) -> &mut Course {
+        &mut self.course
+    }
+
+    /// The same call, of other types.
+    pub(crate) fn typed<U, F>(self) -> Call<U, F> {
+        Call { course: self.course, answer: PhantomData }
+    }
+
     /// Sets how long the call may take, from its first poll on, whatever it waits for: for a connection, for its turn,
     /// for its answer. Replaces the channel's timeout (30 s by default). A call that a handler makes ends no later than the
     /// handler's own deadline in any case. A call that sends a stream has no timeout unless this sets one.
@@ -389,6 +435,15 @@ pub struct StreamCall<T, E = Error, I = Error> {
 type Types<T, E, I> = fn() -> (T, E, I);
 
 impl<T, E, I> StreamCall<T, E, I> {
+    pub(crate) fn course(&mut self) -> Option<&mut Course> {
+        self.course.as_deref_mut()
+    }
+
+    /// The same call, of other types.
+    pub(crate) fn typed<U, F, J>(self) -> StreamCall<U, F, J> {
+        StreamCall { course: self.course, items: PhantomData }
+    }
+
     /// Sets how long the whole of the stream may take, from the first poll of the call on.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         if let Some(course) = &mut self.course {

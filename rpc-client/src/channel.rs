@@ -1,6 +1,6 @@
 //! The channel: a cheap handle to one server, with the options that its calls begin with.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{borrow::Cow, fmt, sync::Arc, time::Duration};
 
 use rpc_core::{
     Error, Metadata, Structs, buffer::take_buffer, connection::client::Outgoing,
@@ -152,24 +152,28 @@ impl Channel {
     /// Begins a call; what the generated stub uses.
     #[doc(hidden)]
     pub fn prepare(&self, name: &'static str, method: &'static Method) -> Prepared {
-        let mut buffer = take_buffer();
-        // A new one would grow to the usual size in steps.
-        buffer.reserve(USUAL_ARGUMENTS);
-        let mut arguments = Encoder::with_buffer(buffer, self.0.structs);
-        let count = u32::try_from(method.arguments.len()).unwrap_or(u32::MAX);
-        msgpack::write_array_len(arguments.buffer(), count);
-        let metadata = self.0.metadata.clone();
-        let outgoing = Outgoing {
-            method: name,
-            arguments,
-            metadata,
+        let mut prepared = self.begin(Outgoing {
+            method: Cow::Borrowed(name),
             oneway: method.oneway,
             idempotent: method.idempotent,
             streams: method.streams.is_some(),
             takes: method.takes.is_some(),
-            opens_only: false,
-        };
-        Prepared::new(Arc::clone(&self.0), outgoing)
+            ..Outgoing::default()
+        });
+        let count = u32::try_from(method.arguments.len()).unwrap_or(u32::MAX);
+        msgpack::write_array_len(prepared.encoder().buffer(), count);
+        prepared
+    }
+
+    /// Begins a call, whose arguments are to be encoded.
+    #[inline]
+    pub(crate) fn begin(&self, outgoing: Outgoing) -> Prepared {
+        let mut buffer = take_buffer();
+        // A new one would grow to the usual size in steps.
+        buffer.reserve(USUAL_ARGUMENTS);
+        let arguments = Encoder::with_buffer(buffer, self.0.structs);
+        let metadata = self.0.metadata.clone();
+        Prepared::new(Arc::clone(&self.0), Outgoing { arguments, metadata, ..outgoing })
     }
 
     /// Waits until the server has introduced itself, or the attempt failed.

@@ -4,7 +4,9 @@
 //! the future, which hands itself to `shared` at its first poll; `driver` is the channel's task, which connects; `connected` sends and hands out
 //! answers; `transport` is what it writes to. `builder` has the options, `state` is for who watches.
 
+mod arguments;
 mod builder;
+mod by_name;
 mod call;
 mod channel;
 mod connected;
@@ -17,6 +19,7 @@ mod trace;
 mod transport;
 mod upload;
 
+pub use arguments::{IntoArguments, Named};
 pub use builder::ChannelBuilder;
 pub use call::{Call, Prepared, StreamCall};
 pub use channel::Channel;

@@ -11,7 +11,7 @@ pub(crate) use off::{Call, state_changed};
 
 #[cfg(feature = "tracing")]
 mod on {
-    use std::{fmt, time::Instant};
+    use std::{borrow::Cow, fmt, time::Instant};
 
     use rpc_core::{Error, Outcome};
     use tracing::{Level, debug, enabled};
@@ -20,14 +20,14 @@ mod on {
 
     /// A call that is told when it ends, if anybody listens.
     #[derive(Debug, Default)]
-    pub(crate) struct Call(Option<(&'static str, Instant)>);
+    pub(crate) struct Call(Option<(Cow<'static, str>, Instant)>);
 
     impl Call {
         /// The call is sent, or waits for its turn.
         #[inline]
-        pub(crate) fn begin(method: &'static str) -> Self {
+        pub(crate) fn begin(method: &Cow<'static, str>) -> Self {
             let is_heard = enabled!(target: "rpc", Level::DEBUG);
-            Self(is_heard.then(|| (method, Instant::now())))
+            Self(is_heard.then(|| (method.clone(), Instant::now())))
         }
 
         #[inline]
@@ -35,6 +35,7 @@ mod on {
             if let Some((method, start)) = self.0.take() {
                 let elapsed_us = u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX);
                 let outcome = outcome().name();
+                let method = &*method;
                 debug!(target: "rpc", side = "client", method, outcome, elapsed_us, "the call ended");
             }
         }
@@ -52,7 +53,7 @@ mod on {
 
 #[cfg(not(feature = "tracing"))]
 mod off {
-    use std::fmt;
+    use std::{borrow::Cow, fmt};
 
     use rpc_core::{Error, Outcome};
 
@@ -62,7 +63,7 @@ mod off {
     pub(crate) struct Call(());
 
     impl Call {
-        pub(crate) fn begin(_: &'static str) -> Self {
+        pub(crate) fn begin(_: &Cow<'static, str>) -> Self {
             Self(())
         }
 

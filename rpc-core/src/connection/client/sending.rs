@@ -71,7 +71,7 @@ impl<W: Default> Channel<W> {
             if entry.streams.is_some() { STRAGGLERS_OF_STREAM } else { STRAGGLERS_OF_CALL };
         link.expect_stragglers(stragglers);
         let head =
-            |out: &mut Vec<u8>| message::write_call(out, id, outgoing.method, extras, metadata);
+            |out: &mut Vec<u8>| message::write_call(out, id, &outgoing.method, extras, metadata);
         (entry.position, entry.ordinal) = if is_large(outgoing.arguments.len()) {
             let tag = if id.is_some() { slot } else { Link::NOBODY };
             link.bulk.push(id, Some(tag), 0, head, &mut outgoing.arguments);
