@@ -188,7 +188,8 @@ pub use rpc_core::{
 pub use rpc_macros::service;
 #[cfg(feature = "server")]
 pub use rpc_server::{
-    Listener, Server, ServerState, ShutdownHandle, StateHandle, serve_stream, shutdown_signal,
+    Callable, Listener, MethodDescription, Methods, Server, ServerState, ShutdownHandle,
+    StateHandle, serve_stream, shutdown_signal,
 };
 
 /// What the generated code uses. Not covered by any promise of stability.

@@ -17,7 +17,7 @@ use rpc_core::{
     connection::{client, server},
     dispatch::Blank,
     frame::{Frame, FrameCodec, PREFACE_LEN, take_preface},
-    limits, msgpack,
+    limits,
     payload::Payload,
     value::Encoder,
 };
@@ -134,7 +134,6 @@ impl<'a, W: Default> Pair<'a, W> {
 impl Pair<'_, Option<Payload>> {
     pub(crate) fn call(&mut self, workload: &Workload) -> Result<(), Failure> {
         let mut arguments = Encoder::with_buffer(take_buffer(), workload.structs);
-        msgpack::write_array_len(arguments.buffer(), workload.arguments);
         (workload.encode)(&mut arguments);
         let mut outgoing = client::Outgoing {
             method: workload.method.into(),

@@ -2,7 +2,7 @@
 //!
 //! Users reach it through the facade, `rpc`. The way of a call through the files: `server` lets `accept` take a connection from the
 //! `listener`, and `connections` give it a task; `driver` is that task, which finds the method in `router` and lets `handlers` run it;
-//! `wakes` tells which handlers want to be polled, `tasks` holds those that run elsewhere, `slice` bounds a turn. `shutdown` is how the end
+//! `methods` are those that are closures, and `nearest` those that somebody may have meant; `wakes` tells which handlers want to be polled, `tasks` holds those that run elsewhere, `slice` bounds a turn. `shutdown` is how the end
 //! is asked for, and `trace` what all of them tell.
 
 mod accept;
@@ -11,6 +11,8 @@ mod driver;
 mod end;
 mod handlers;
 mod listener;
+mod methods;
+mod nearest;
 mod opening;
 mod router;
 mod server;
@@ -23,5 +25,6 @@ mod trace;
 mod wakes;
 
 pub use listener::Listener;
+pub use methods::{Callable, MethodDescription, Methods};
 pub use server::{Server, serve_stream};
 pub use shutdown::{ServerState, ShutdownHandle, StateHandle, shutdown_signal};

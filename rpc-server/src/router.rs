@@ -1,12 +1,21 @@
-//! From a method's name on the wire to its dispatcher: one table for all services of a server, made at its start.
+//! From a method's name on the wire to its dispatcher: one table for all services of a server, made at its start, and behind it the closures,
+//! which come and go.
 
 use std::sync::{
     Arc,
     atomic::{AtomicBool, Ordering},
 };
 
-use rpc_core::{Dispatcher, Error, description::Run};
+use rpc_core::{
+    Dispatcher, Error,
+    description::{Run, Service},
+};
 use rustc_hash::FxHashMap;
+
+use crate::{
+    methods::{MethodDescription, Methods},
+    nearest::{MOST_LOOKED_AT, did_you_mean},
+};
 
 /// One method of one service, by its number in the server.
 pub(crate) struct Route {
@@ -41,7 +50,10 @@ pub(crate) struct Router {
     routes: Vec<Route>,
     /// Full names, such as `Calc.add`. The keys are the server's own, so a peer cannot choose what collides.
     names: FxHashMap<Vec<u8>, u32>,
-    services: Vec<&'static str>,
+    services: Vec<&'static Service>,
+    methods: Methods,
+    /// What runs all closures: the number behind those of the table.
+    closures: Route,
 }
 
 impl Router {
@@ -49,21 +61,40 @@ impl Router {
     ///
     /// # Errors
     ///
-    /// `already_exists` where two services, or two methods of one, have the same name.
+    /// `already_exists` where two services, or two methods of one, have the same name, or a closure is in a service that is a trait's.
     ///
     /// With `spawns`, handlers that would run in their connection's task get tasks of their own.
-    pub(crate) fn new(dispatchers: Vec<Arc<dyn Dispatcher>>, spawns: bool) -> Result<Self, Error> {
-        let mut router =
-            Self { routes: Vec::new(), names: FxHashMap::default(), services: Vec::new() };
+    pub(crate) fn new(
+        dispatchers: Vec<Arc<dyn Dispatcher>>,
+        methods: Methods,
+        spawns: bool,
+    ) -> Result<Self, Error> {
+        let closures = Route {
+            dispatcher: Arc::new(methods.clone()),
+            name: "a registered closure".to_owned(),
+            method: 0,
+            run: if spawns { Run::Spawn } else { Run::Inline },
+            streams: false,
+            takes: false,
+            is_told: AtomicBool::new(false),
+        };
+        let mut router = Self {
+            routes: Vec::new(),
+            names: FxHashMap::default(),
+            services: Vec::new(),
+            methods,
+            closures,
+        };
         for dispatcher in dispatchers {
             let service = dispatcher.description();
-            if router.services.contains(&service.name) {
+            if router.services.iter().any(|other| other.name == service.name) {
                 return Err(Error::already_exists(format!(
                     "two services are named \"{0}\"; give one another name with #[rpc::service(name = \"…\")]",
                     service.name
                 )));
             }
-            router.services.push(service.name);
+            router.methods.reserve(service.name)?;
+            router.services.push(service);
             for (index, method) in (0..).zip(service.methods) {
                 let name = format!("{}.{}", service.name, method.name);
                 let number = u32::try_from(router.routes.len()).unwrap_or(u32::MAX);
@@ -88,28 +119,99 @@ impl Router {
     pub(crate) fn find(&self, name: &[u8], last: u32) -> Option<u32> {
         match self.routes.get(last as usize) {
             Some(route) if route.name.as_bytes() == name => Some(last),
-            _ => self.names.get(name).copied(),
+            _ => self.names.get(name).copied().or_else(|| self.find_closure(name)),
         }
     }
 
-    pub(crate) fn route(&self, number: u32) -> &Route {
-        &self.routes[number as usize]
+    fn find_closure(&self, name: &[u8]) -> Option<u32> {
+        let number = u32::try_from(self.routes.len()).unwrap_or(u32::MAX);
+        self.methods.has(name).then_some(number)
     }
 
-    /// Why there is no method with this name.
+    /// The route of a number that was found.
+    pub(crate) fn route(&self, number: u32) -> &Route {
+        self.routes.get(number as usize).unwrap_or(&self.closures)
+    }
+
+    /// The services that are a trait's.
+    #[expect(dead_code, reason = "reflection lists them")]
+    pub(crate) fn services(&self) -> &[&'static Service] {
+        &self.services
+    }
+
+    /// The closures that are registered now.
+    #[expect(dead_code, reason = "reflection lists them")]
+    pub(crate) fn closures(&self) -> Vec<MethodDescription> {
+        self.methods.list()
+    }
+
+    /// Why there is no method with this name, and which ones the caller may have meant.
     pub(crate) fn unknown(&self, name: &[u8]) -> Error {
         let name = &*String::from_utf8_lossy(name);
-        match name.rsplit_once('.') {
-            Some((service, method)) if self.services.contains(&service) => {
-                Error::unimplemented(format!("service \"{service}\" has no method \"{method}\""))
-            }
-            Some((service, _)) => Error::unimplemented(format!(
-                "there is no service \"{service}\" here; there is: {}",
-                self.services.join(", ")
-            )),
-            None => Error::unimplemented(format!(
-                "\"{name}\" is not a method's name; write service and method, such as \"Calc.add\""
-            )),
+        Error::unimplemented(match name.rsplit_once('.') {
+            Some((service, method)) => self
+                .unknown_method(service, method)
+                .unwrap_or_else(|| self.unknown_service(service)),
+            None => self.unknown_alone(name),
+        })
+    }
+
+    /// What is said of a method, where its service exists.
+    fn unknown_method(&self, service: &str, method: &str) -> Option<String> {
+        let closures = self.methods.names(&format!("{service}."), MOST_LOOKED_AT);
+        let of_closures = closures.iter().filter_map(|name| match name.rsplit_once('.') {
+            Some((other, method)) if other == service => Some(method),
+            _ => None,
+        });
+        let of_trait = self.services.iter().find(|other| other.name == service);
+        let methods = of_trait.iter().flat_map(|service| service.methods);
+        let names: Vec<&str> = methods.map(|method| method.name).chain(of_closures).collect();
+        if of_trait.is_none() && names.is_empty() {
+            return None;
         }
+        let offer = did_you_mean(method, &names);
+        Some(format!("service \"{service}\" has no method \"{method}\"{offer}"))
+    }
+
+    fn unknown_service(&self, service: &str) -> String {
+        let closures = self.methods.names("", MOST_LOOKED_AT);
+        let mut names: Vec<&str> = self.services.iter().map(|service| service.name).collect();
+        let mut of_closures: Vec<&str> =
+            closures.iter().filter_map(|name| Some(name.rsplit_once('.')?.0)).collect();
+        of_closures.dedup();
+        names.extend(of_closures);
+        let mut said = format!("there is no service \"{service}\" here");
+        let offer = did_you_mean(service, &names);
+        if offer.is_empty() && !names.is_empty() {
+            said = format!("{said}; there is: {}", names.join(", "));
+        }
+        said + &offer
+    }
+
+    /// What is said of a name without a service.
+    fn unknown_alone(&self, name: &str) -> String {
+        let closures = self.methods.names("", MOST_LOOKED_AT);
+        let of_closures = closures.iter().filter_map(|name| name.rsplit_once('.'));
+        let of_traits = self
+            .services
+            .iter()
+            .flat_map(|service| service.methods.iter().map(|method| (service.name, method.name)));
+        let mut methods = of_traits.chain(of_closures);
+        if let Some((service, _)) = methods.find(|(_, method)| *method == name) {
+            return format!(
+                "there is no method \"{name}\" here; did you mean \"{service}.{name}\"?"
+            );
+        }
+        let alone = closures.iter().map(String::as_str).filter(|name| !name.contains('.'));
+        let alone: Vec<&str> = alone.collect();
+        if alone.is_empty() {
+            return format!(
+                "\"{name}\" is not a method's name; write service and method, such as \"Calc.add\""
+            );
+        }
+        format!("there is no method \"{name}\" here{}", did_you_mean(name, &alone))
     }
 }
+
+#[cfg(test)]
+mod tests;

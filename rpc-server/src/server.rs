@@ -13,6 +13,7 @@ use crate::{
     accept::{accept, accept_rest, drain},
     connections::Connections,
     listener::{Listener, TcpOptions},
+    methods::{Callable, Methods},
     opening::Opening,
     router::Router,
     shared::{Bounds, Shared},
@@ -34,6 +35,9 @@ use crate::{
 pub struct Server {
     listener: Listener,
     dispatchers: Vec<Arc<dyn Dispatcher>>,
+    methods: Methods,
+    /// Why a method could not be registered.
+    unregistered: Option<Error>,
     config: Config,
     bounds: Bounds,
     max_connections: usize,
@@ -61,6 +65,8 @@ impl Server {
         Self {
             listener: listener.into(),
             dispatchers: Vec::new(),
+            methods: Methods::default(),
+            unregistered: None,
             config: Config::default(),
             bounds: Bounds::default(),
             max_connections: limits::MAX_CONNECTIONS,
@@ -87,8 +93,32 @@ impl Server {
         reason = "a server is no number, and `add` is what one does with a service"
     )]
     pub fn add(mut self, dispatcher: impl Dispatcher) -> Self {
+        // Whether a closure is in it already is said when the server runs.
+        let _ = self.methods.reserve(dispatcher.description().name);
         self.dispatchers.push(Arc::new(dispatcher));
         self
+    }
+
+    /// Adds a method that is a closure, as [`Methods::register`] says. What is wrong with its name ends [`run`](Self::run) at once.
+    ///
+    /// ```no_run
+    /// # async fn example() -> Result<(), rpc_core::Error> {
+    /// use rpc_server::Server;
+    ///
+    /// let server = Server::bind("tcp://127.0.0.1:7000").await?;
+    /// server.register("Calc.add", |(a, b): (i64, i64)| a + b).run().await
+    /// # }
+    /// ```
+    pub fn register<M>(mut self, name: impl Into<String>, method: impl Callable<M>) -> Self {
+        if let Err(error) = self.methods.register(name, method) {
+            self.unregistered.get_or_insert(error);
+        }
+        self
+    }
+
+    /// A handle to the methods that are closures, which adds, replaces and removes them while the server runs.
+    pub fn methods(&self) -> Methods {
+        self.methods.clone()
     }
 
     /// Sets the largest message that is accepted, in bytes; 16 MiB by default, from 64 KiB to 1 GiB.
@@ -269,8 +299,8 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// `already_exists` where two services have one name. A connection that fails, or that cannot be accepted, does not end
-    /// the server.
+    /// `already_exists` where two services have one name, and what was wrong with a method that was [registered](Self::register). A connection
+    /// that fails, or that cannot be accepted, does not end the server.
     ///
     /// # Cancel safety
     ///
@@ -289,9 +319,12 @@ impl Server {
     ///
     /// That of [`run`](Self::run).
     pub async fn run_until<F: Future>(self, signal: F) -> Result<(), Error> {
-        let Self { mut listener, dispatchers, config, bounds, shutdown, state, .. } = self;
+        let Self { mut listener, dispatchers, methods, config, bounds, shutdown, state, .. } = self;
+        if let Some(error) = self.unregistered {
+            return Err(error);
+        }
         listener.set_options(self.tcp);
-        let router = Router::new(dispatchers, self.spawns)?;
+        let router = Router::new(dispatchers, methods, self.spawns)?;
         let shared = Arc::new(Shared::new(router, config.clamped(), bounds));
         let mut connections = Connections::new(shared, self.max_connections_per_address);
         let mut abort = pin!(shutdown.abort.cancelled());
@@ -341,6 +374,7 @@ impl std::fmt::Debug for Server {
         f.debug_struct("Server")
             .field("listener", &self.listener)
             .field("services", &services)
+            .field("methods", &self.methods)
             .finish_non_exhaustive()
     }
 }
@@ -358,7 +392,7 @@ pub async fn serve_stream(
     transport: impl tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
     dispatchers: Vec<Arc<dyn Dispatcher>>,
 ) -> Result<(), Error> {
-    let router = Router::new(dispatchers, false)?;
+    let router = Router::new(dispatchers, Methods::default(), false)?;
     let shared = Arc::new(Shared::new(router, Config::default(), Bounds::default()));
     let deadline = tokio::time::Instant::now() + shared.bounds.handshake_timeout;
     let opening = Opening::new(Peer::Local, None, deadline);
