@@ -82,7 +82,8 @@ impl Raw {
         Ok(Self(bytes))
     }
 
-    /// A value, encoded; structs are maps from field name to value.
+    /// A value, encoded; structs are maps from field name to value. Inside of it serde decides: in a tuple that is to be a call's arguments, bytes
+    /// are a `Bytes`.
     ///
     /// # Errors
     ///

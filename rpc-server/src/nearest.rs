@@ -33,14 +33,15 @@ fn nearest<'a>(name: &str, names: impl IntoIterator<Item = &'a str>) -> Vec<&'a 
     names.dedup();
     let written = name.to_lowercase();
     // A third of the letters may be wrong, and one always.
-    let most = (written.chars().count() / 3).max(1);
+    let length = written.chars().count();
+    let most = (length / 3).max(1);
     let mut found: Vec<(usize, &str)> = names
         .into_iter()
         .take(MOST_LOOKED_AT)
         .filter(|other| other.len() <= LONGEST && other.len().abs_diff(name.len()) <= most * 4)
         .take(MOST_COMPARED)
         .map(|other| (strsim::osa_distance(&written, &other.to_lowercase()), other))
-        .filter(|(distance, _)| *distance <= most)
+        .filter(|(distance, _)| *distance <= most && *distance < length)
         .collect();
     found.sort_unstable();
     found.into_iter().take(MOST_TOLD).map(|(_, name)| name).collect()
@@ -54,10 +55,11 @@ mod tests {
     fn what_is_near_is_offered() {
         let names = ["subtract", "and", "add", "addressed", "divide", "history"];
         assert_eq!(nearest("addd", names), ["add"]);
-        assert_eq!(nearest("ad", names), ["add"]);
+        assert_eq!(nearest("ad", names), ["add", "and"]);
         assert_eq!(nearest("DIVIDE", names), ["divide"]);
         assert_eq!(nearest("hsitory", names), ["history"]);
-        assert_eq!(nearest("adn", names), ["and"]);
+        assert_eq!(nearest("adn", names), ["add", "and"]);
+        assert!(nearest("a", ["b", "c"]).is_empty(), "they have nothing in common");
         assert!(nearest("multiply", names).is_empty() && nearest("", names).is_empty());
         assert_eq!(did_you_mean("multiply", &names), "");
         assert_eq!(did_you_mean("addd", &names), "; did you mean \"add\"?");

@@ -6,8 +6,10 @@
 
 mod addresses;
 mod belongings;
+mod by_name;
 mod calls;
 mod cancellation;
+mod closures;
 mod connecting;
 mod connections;
 mod context;
