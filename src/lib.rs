@@ -53,7 +53,7 @@
 //!   method may look like, and every option.
 //! * [`Server`] listens and runs dispatchers. [`Server::run_until`] with [`shutdown_signal`] ends it in order.
 //! * [`Channel`] is a client's handle to a server; a stub is a typed view of it. [`Channel::builder`] has the options.
-//! * [`Call`] is one call: a future with [`timeout`](Call::timeout) and [`metadata`](Call::metadata).
+//! * [`Call`] is one call: a future with [`timeout`](Call::timeout) and [`metadata`](Call::metadata). [`Channel::call`] makes one by name.
 //! * [`Error`] and [`CallError`] say why a call failed; [`Context`] is what a handler may know of its call.
 //!
 //! # Streams
@@ -113,6 +113,45 @@
 //! `#[rpc(spawn)]`. A stream of small pieces is better. `Bytes` of 16 KiB or more are not copied on the way out; on the way in they are
 //! slices of what was read, up to the 128 KiB above which a message travels in parts and is put together. `docs/PERFORMANCE.md` in the repository says what decides the speed of a service.
 //!
+//! # Without a trait
+//!
+//! A tool, a script or a gateway calls by name, and a small server registers closures, over the same channel and server. A call gives the
+//! tuple of its arguments; a closure's one parameter is that tuple, and a second one, if it wants it, the [`Context`]. Neither end can tell whether
+//! there is a trait at the other.
+//!
+//! ```
+//! use rpc::{CallError, Channel, Context, Server};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), rpc::Error> {
+//! let server = Server::bind("tcp://127.0.0.1:0")
+//!     .await?
+//!     .register("Calc.add", |(a, b): (i64, i64)| a + b)
+//!     .register("Calc.divide", |(a, b): (i64, i64)| {
+//!         a.checked_div(b).ok_or_else(|| "division by zero".to_owned())
+//!     })
+//!     .register("whoami", |(): (), ctx: &Context| {
+//!         let peer = ctx.peer().to_string();
+//!         async move { peer }
+//!     });
+//! let address = server.local_addr()?.to_string();
+//! tokio::spawn(server.run());
+//!
+//! let channel = Channel::connect(&address).await?;
+//! let sum: i64 = channel.call("Calc.add", (2, 3)).await?;
+//! assert_eq!(sum, 5);
+//! let divided = channel.call::<i64>("Calc.divide", (1, 0)).app_error::<String>().await;
+//! assert!(matches!(divided, Err(CallError::App(why)) if why == "division by zero"));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! What a trait says with attributes, the call says: [`Call::idempotent`], [`Call::app_error`], [`Call::sending`] for a stream that the method takes,
+//! [`Channel::notify`] for one-way, [`Channel::stream`] and [`Channel::stream_call`] for streams that come back. [`Named`] passes arguments by name.
+//! [`Raw`] is a value in its bytes, for who passes on what he does not understand. [`Methods::register`] says what a closure may return;
+//! [`Server::methods`] adds, replaces and removes closures while the server runs. An error of a closure that is only serializable has its value for a
+//! message; return `CallError<E>` for its `Display`.
+//!
 //! # Where handlers run
 //!
 //! All handlers of a connection are polled in that connection's task: concurrent, not parallel. A call that is ready at once
@@ -165,7 +204,7 @@
 //!
 //! | feature | what it adds |
 //! |---|---|
-//! | `server` | [`Server`], [`Listener`], [`shutdown_signal`] |
+//! | `server` | [`Server`], [`Methods`], [`Listener`], [`shutdown_signal`] |
 //! | `client` | [`Channel`], [`Call`], and the stubs |
 //! | `macros` | [`service`](macro@service) |
 //! | `tracing` | spans and events for calls and connections, with the target `rpc` |
@@ -188,8 +227,8 @@ pub use rpc_core::{
 pub use rpc_macros::service;
 #[cfg(feature = "server")]
 pub use rpc_server::{
-    Callable, Listener, MethodDescription, Methods, Server, ServerState, ShutdownHandle,
-    StateHandle, serve_stream, shutdown_signal,
+    Callable, Listener, MethodDescription, Methods, Parameters, Returned, Server, ServerState,
+    ShutdownHandle, StateHandle, serve_stream, shutdown_signal,
 };
 
 /// What the generated code uses. Not covered by any promise of stability.

@@ -26,7 +26,6 @@ pub trait IntoArguments {
 
 macro_rules! tuples {
     ($($count:literal: $($argument:ident $position:tt),*;)*) => {$(
-        #[diagnostic::do_not_recommend]
         impl<$($argument: Encode),*> IntoArguments for ($($argument,)*) {
             fn append_to(&self, encoder: &mut Encoder) -> Result<(), Error> {
                 msgpack::write_array_len(encoder.buffer(), $count);
@@ -92,6 +91,7 @@ impl<T: Serialize> IntoArguments for Named<T> {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl IntoArguments for Raw {
     fn append_to(&self, encoder: &mut Encoder) -> Result<(), Error> {
         let reader = msgpack::Reader::new(self.as_slice());

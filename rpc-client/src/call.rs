@@ -201,7 +201,7 @@ impl Course {
                     }
                 }
                 Stage::Ready(ready) => {
-                    self.trace = trace::Call::begin(&ready.outgoing.method);
+                    self.trace = trace::Call::begin(|| ready.outgoing.method.clone());
                     let is_oneway = ready.outgoing.oneway;
                     match ready.submit(&self.channel, cx) {
                         Ok(Some(call)) => {

@@ -25,9 +25,9 @@ mod on {
     impl Call {
         /// The call is sent, or waits for its turn.
         #[inline]
-        pub(crate) fn begin(method: &Cow<'static, str>) -> Self {
+        pub(crate) fn begin(method: impl FnOnce() -> Cow<'static, str>) -> Self {
             let is_heard = enabled!(target: "rpc", Level::DEBUG);
-            Self(is_heard.then(|| (method.clone(), Instant::now())))
+            Self(is_heard.then(|| (method(), Instant::now())))
         }
 
         #[inline]
@@ -63,7 +63,7 @@ mod off {
     pub(crate) struct Call(());
 
     impl Call {
-        pub(crate) fn begin(_: &Cow<'static, str>) -> Self {
+        pub(crate) fn begin(_: impl FnOnce() -> Cow<'static, str>) -> Self {
             Self(())
         }
 

@@ -114,6 +114,7 @@ impl Raw {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl Encode for Raw {
     fn append(&self, encoder: &mut Encoder) -> Result<(), Error> {
         encoder.raw(&self.0);
@@ -121,6 +122,7 @@ impl Encode for Raw {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl Value for Raw {
     fn encode(&self, encoder: &mut Encoder) -> Result<(), Error> {
         self.append(encoder)

@@ -25,6 +25,6 @@ mod trace;
 mod wakes;
 
 pub use listener::Listener;
-pub use methods::{Callable, MethodDescription, Methods};
+pub use methods::{Callable, MethodDescription, Methods, Parameters, Returned};
 pub use server::{Server, serve_stream};
 pub use shutdown::{ServerState, ShutdownHandle, StateHandle, shutdown_signal};

@@ -13,7 +13,7 @@ use crate::{
     accept::{accept, accept_rest, drain},
     connections::Connections,
     listener::{Listener, TcpOptions},
-    methods::{Callable, Methods},
+    methods::{Callable, Methods, Parameters, Returned},
     opening::Opening,
     router::Router,
     shared::{Bounds, Shared},
@@ -109,7 +109,10 @@ impl Server {
     /// server.register("Calc.add", |(a, b): (i64, i64)| a + b).run().await
     /// # }
     /// ```
-    pub fn register<M>(mut self, name: impl Into<String>, method: impl Callable<M>) -> Self {
+    pub fn register<M, K, C>(mut self, name: impl Into<String>, method: C) -> Self
+    where
+        C: Callable<M, Arguments: Parameters, Output: Returned<K>>,
+    {
         if let Err(error) = self.methods.register(name, method) {
             self.unregistered.get_or_insert(error);
         }

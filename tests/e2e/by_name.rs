@@ -96,21 +96,16 @@ async fn an_application_error_has_a_type_where_it_is_asked_for(network: Network)
     let channel = served.channel().await;
     let divide = |b| channel.call::<i64>("Probe.divide", (6, b));
     assert_eq!(divide(2).app_error::<MathError>().await.expect("it answers"), 3);
-    match divide(0).app_error::<MathError>().await {
-        Err(CallError::App(error)) => assert_eq!(error, MathError::DivideByZero),
-        other => panic!("{other:?}"),
-    }
+    let error = divide(0).app_error::<MathError>().await.expect_err("it cannot");
+    assert_eq!(error.app(), Some(&MathError::DivideByZero));
     let error = divide(0).await.expect_err("it cannot");
     assert!(error.is_application());
     assert_eq!((error.kind(), error.message()), (Code::Unknown, "division by zero"));
     let error = channel.call::<()>("Probe.refuse", ("why",)).app_error::<MathError>().await;
-    match error {
-        Err(CallError::Rpc(error)) => {
-            assert_eq!((error.kind(), error.message()), (Code::FailedPrecondition, "why"));
-            assert_eq!(error.retry_after(), Some(Duration::from_secs(7)));
-        }
-        other => panic!("{other:?}"),
-    }
+    let error = error.expect_err("it refuses");
+    let error = error.rpc().expect("it is none of the application's");
+    assert_eq!((error.kind(), error.message()), (Code::FailedPrecondition, "why"));
+    assert_eq!(error.retry_after(), Some(Duration::from_secs(7)));
 }
 
 async fn streams_come_by_name(network: Network) {
@@ -121,19 +116,14 @@ async fn streams_come_by_name(network: Network) {
     assert_eq!(counted, (0..1_000).collect::<Vec<_>>());
     let odd: Vec<_> =
         channel.stream::<u64>("Feed.odd", (2,)).app_error::<MathError>().collect().await;
-    match &odd[..] {
-        [Err(CallError::App(MathError::DivideByZero)), Ok(1)] => {}
-        other => panic!("{other:?}"),
-    }
+    assert!(matches!(&odd[..], [Err(CallError::App(MathError::DivideByZero)), Ok(1)]), "{odd:?}");
     // A method that is awaited first may be awaited or not.
     let since =
         |from: i64| channel.stream_call::<i64>("Feed.since", (from,)).app_error::<MathError>();
     let stream = since(5).await.expect("it begins");
     assert_eq!(stream.try_collect::<Vec<_>>().await.expect("it is complete"), [5, 6, 7]);
-    match since(2_000).await {
-        Err(CallError::App(MathError::TooLarge { value: 2_000, .. })) => {}
-        other => panic!("{other:?}"),
-    }
+    let error = since(2_000).await.expect_err("it is too large");
+    assert_eq!(error.app(), Some(&MathError::TooLarge { value: 2_000, limit: 1_000 }));
     let mut stream = channel.stream::<i64>("Feed.since", (2_000,)).app_error::<MathError>();
     assert!(matches!(stream.next().await, Some(Err(CallError::App(_)))));
     assert!(stream.next().await.is_none());

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{answer, is_result};
 use crate::{
-    CallError, Code, Error, Failure, Peer, Request, Surroundings, Value,
+    Code, Error, Failure, Peer, Request, Surroundings, Value,
     dispatch::{Blank, Incoming},
     payload::{Body, Payload},
     value::Structs,
@@ -72,10 +72,8 @@ fn the_error_of_a_result_is_the_applications() {
         assert!(error.is_application());
         // All but the text is as if a trait's method had returned it.
         assert_eq!(error.details(), trouble.clone().into_error(Structs::Named).details());
-        match <Trouble as Failure>::from_error(error) {
-            CallError::App(decoded) => assert_eq!(decoded, trouble),
-            CallError::Rpc(error) => panic!("{error}"),
-        }
+        let decoded = <Trouble as Failure>::from_error(error);
+        assert_eq!(decoded.app(), Some(&trouble));
     }
     assert_eq!(error(&Err::<(), _>("plain words".to_owned())).message(), "plain words");
     let map = BTreeMap::from([(1, 2), (3, 4)]);

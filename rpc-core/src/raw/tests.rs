@@ -10,7 +10,7 @@ use crate::{
     value::{Encoded, Encoder, Piece, Structs},
 };
 
-fn sent(value: impl Encode) -> Vec<u8> {
+fn sent(value: &(impl Encode + ?Sized)) -> Vec<u8> {
     let mut encoder = Encoder::new(Structs::Named);
     value.append(&mut encoder).expect("it can be encoded");
     encoder.into_bytes().to_vec()
@@ -31,27 +31,36 @@ struct Point {
 #[test]
 fn what_is_sent_by_name_is_what_a_stub_sends() {
     let point = Point { x: -1, y: vec![1, 2] };
+    let text = "text".to_owned();
     assert_eq!(sent(&point), stubbed(point.clone()));
-    assert_eq!(sent(point.clone()), stubbed(point));
-    assert_eq!(sent(7_i64), stubbed(7_i64));
-    assert_eq!(sent("text"), stubbed("text".to_owned()));
-    assert_eq!(sent(&"text".to_owned()), stubbed("text".to_owned()));
-    assert_eq!(sent(Some(())), stubbed(Some(())));
+    assert_eq!(sent(&&point), stubbed(point));
+    assert_eq!(sent(&7_i64), stubbed(7_i64));
+    assert_eq!(sent("text"), stubbed(text.clone()));
+    assert_eq!(sent(&"text"), stubbed(text.clone()));
+    assert_eq!(sent(&&text), stubbed(text));
+    assert_eq!(sent(&Some(())), stubbed(Some(())));
     for length in [0, 1, 300, 70_000] {
         let data = vec![200; length];
+        let bytes = Bytes::from(data.clone());
         let expected = stubbed(data.clone());
-        assert_eq!(sent(&data[..]), expected, "{length} bytes");
-        assert_eq!(sent(&&data[..]), expected, "{length} bytes");
-        assert_eq!(sent(&data), expected, "{length} bytes");
-        assert_eq!(sent(Bytes::from(data.clone())), expected, "{length} bytes");
-        assert_eq!(sent(&Bytes::from(data.clone())), expected, "{length} bytes");
-        assert_eq!(sent(data), expected, "{length} bytes");
+        assert_eq!(stubbed(bytes.clone()), expected, "{length} bytes");
+        for sent in [
+            sent(&data),
+            sent(&&data),
+            sent(&data[..]),
+            sent(&&data[..]),
+            sent(&&&data[..]),
+            sent(&bytes),
+            sent(&&bytes),
+        ] {
+            assert_eq!(sent, expected, "{length} bytes");
+        }
     }
     // What is no byte string to a stub is none here.
     let numbers = std::collections::VecDeque::from([1_u8, 2]);
     assert_eq!(sent(&numbers), stubbed(numbers));
-    assert_eq!(sent(vec![Small(1)]), [0x91, 1]);
-    assert_eq!(sent([1_u8, 2]), [0x92, 1, 2]);
+    assert_eq!(sent(&vec![Small(1)]), [0x91, 1]);
+    assert_eq!(sent(&[1_u8, 2]), [0x92, 1, 2]);
 }
 
 #[derive(Serialize)]

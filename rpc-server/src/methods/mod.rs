@@ -22,6 +22,8 @@ use rustc_hash::FxHashMap;
 
 pub use callable::Callable;
 use name::Name;
+pub use parameters::Parameters;
+pub use returned::Returned;
 use returned::Running;
 
 /// A closure that is a method, whatever its types.
@@ -103,11 +105,10 @@ impl Methods {
     ///
     /// `already_exists` where there is one of this name, or its service is a trait's; `invalid_argument` where it cannot be a name: empty,
     /// longer than 255 bytes, or beginning with `rpc.`, which is reserved.
-    pub fn register<M>(
-        &self,
-        name: impl Into<String>,
-        method: impl Callable<M>,
-    ) -> Result<(), Error> {
+    pub fn register<M, K, C>(&self, name: impl Into<String>, method: C) -> Result<(), Error>
+    where
+        C: Callable<M, Arguments: Parameters, Output: Returned<K>>,
+    {
         let (name, method) = new_method(name.into(), method)?;
         let mut registry = self.write();
         registry.check(&name)?;
@@ -125,11 +126,10 @@ impl Methods {
     /// # Errors
     ///
     /// Those of [`register`](Self::register), but that there is one of this name.
-    pub fn replace<M>(
-        &self,
-        name: impl Into<String>,
-        method: impl Callable<M>,
-    ) -> Result<bool, Error> {
+    pub fn replace<M, K, C>(&self, name: impl Into<String>, method: C) -> Result<bool, Error>
+    where
+        C: Callable<M, Arguments: Parameters, Output: Returned<K>>,
+    {
         let (name, method) = new_method(name.into(), method)?;
         let mut registry = self.write();
         registry.check(&name)?;
@@ -197,16 +197,16 @@ impl Methods {
     }
 }
 
-fn new_method<M>(name: String, method: impl Callable<M>) -> Result<(String, Arc<Method>), Error> {
+fn new_method<M, K, C>(name: String, method: C) -> Result<(String, Arc<Method>), Error>
+where
+    C: Callable<M, Arguments: Parameters, Output: Returned<K>>,
+{
     let name = Name::new(name)?.into_string();
-    let description = describe(&method, &name);
-    let run = Box::new(move |request| method.call(request));
+    let (result, error) = C::Output::types();
+    let arguments = C::Arguments::types();
+    let description = MethodDescription { name: name.clone(), arguments, result, error };
+    let run = Box::new(move |request| callable::run(&method, request));
     Ok((name, Arc::new(Method { run, description })))
-}
-
-fn describe<M, C: Callable<M>>(_: &C, name: &str) -> MethodDescription {
-    let (result, error) = C::result();
-    MethodDescription { name: name.to_owned(), arguments: C::arguments(), result, error }
 }
 
 fn in_a_traits_service(method: &str, service: &str) -> Error {

@@ -29,7 +29,6 @@ pub trait Parameters: Sized {
 
 macro_rules! tuples {
     ($($($type:ident)*;)*) => {$(
-        #[diagnostic::do_not_recommend]
         impl<$($type: Value),*> Parameters for ($($type,)*) {
             fn take(request: &Request) -> Result<Self, Error> {
                 let mut _arguments = request.arguments();
