@@ -7,13 +7,15 @@ use std::borrow::Cow;
 
 use futures_core::Stream;
 use rpc_core::{
-    Encode, Error, Failure, Streaming, Value, connection::client::Outgoing, limits::MAX_METHOD_NAME,
+    Encode, Error, Failure, Streaming, Value, connection::client::Outgoing,
+    limits::MAX_METHOD_NAME, stream::Upload,
 };
 
 use crate::{
     arguments::IntoArguments,
-    call::{Call, Prepared, StreamCall},
+    call::{Call, Course, Prepared, StreamCall},
     channel::Channel,
+    upload::Sending,
 };
 
 impl Channel {
@@ -119,6 +121,46 @@ fn check(method: &str) -> Result<(), Error> {
     Ok(())
 }
 
+impl Course {
+    pub(crate) fn set_idempotent(&mut self) {
+        if let Some((outgoing, _)) = self.unsent() {
+            outgoing.idempotent = true;
+        }
+        self.check_stream();
+    }
+
+    /// Takes the stream that the call sends.
+    pub(crate) fn set_upload(&mut self, upload: Upload) {
+        if let Some((outgoing, sending)) = self.unsent() {
+            outgoing.takes = true;
+            let structs = outgoing.arguments.structs();
+            *sending = Some(Box::new(Sending::new(upload, structs)));
+        }
+        self.check_stream();
+    }
+
+    fn set_stream<S>(&mut self, stream: S)
+    where
+        S: Stream<Item: Encode> + Send + 'static,
+    {
+        self.set_upload(Upload::new(stream, Encode::append));
+    }
+
+    /// Fails a call whose stream does not go with its other options, as the macro refuses such a method.
+    fn check_stream(&mut self) {
+        let why = match self.unsent() {
+            Some((Outgoing { takes: true, idempotent: true, .. }, _)) => {
+                "the items of a stream are not kept, so they cannot be sent again: leave out `idempotent`"
+            }
+            Some((Outgoing { takes: true, oneway: true, .. }, _)) => {
+                "a stream is sent as the server asks for it, and nothing comes back from a one-way call"
+            }
+            _ => return,
+        };
+        self.refuse(Error::invalid_argument(why));
+    }
+}
+
 impl<T, E> Call<T, E> {
     /// Marks the call as one that may be repeated when it is not known whether it ran, as `#[rpc(idempotent)]` does for a method.
     pub fn idempotent(mut self) -> Self {
@@ -127,7 +169,7 @@ impl<T, E> Call<T, E> {
     }
 
     /// Sends the items of a stream, to a method that takes one: for calls by name. The call polls it. Such a call has no timeout unless
-    /// [`timeout`](Self::timeout) sets one.
+    /// [`timeout`](Self::timeout) sets one, and is neither idempotent nor one-way: that fails it with `invalid_argument`.
     ///
     /// ```no_run
     /// # async fn example(channel: rpc_client::Channel) -> Result<(), rpc_core::Error> {

@@ -17,7 +17,7 @@ use std::{
 use futures_core::Stream;
 
 use rpc_core::{
-    Encode, Error, Failure, Outcome, Streaming, Value,
+    Error, Failure, Outcome, Streaming, Value,
     buffer::give_buffer,
     connection::client::{CallRef, Outgoing},
     current,
@@ -255,26 +255,18 @@ impl Course {
         }
     }
 
-    pub(crate) fn set_idempotent(&mut self) {
-        if let Stage::Ready(ready) = &mut self.stage {
-            ready.outgoing.idempotent = true;
+    /// The call and the stream that it sends, until it is sent itself.
+    pub(crate) fn unsent(&mut self) -> Option<(&mut Outgoing, &mut Option<Box<Sending>>)> {
+        match &mut self.stage {
+            Stage::Ready(ready) => Some((&mut ready.outgoing, &mut self.sending)),
+            _ => None,
         }
     }
 
-    /// Takes the stream that the call sends.
-    pub(crate) fn set_stream<S>(&mut self, stream: S)
-    where
-        S: Stream<Item: Encode> + Send + 'static,
-    {
-        self.set_upload(Upload::new(stream, Encode::append));
-    }
-
-    fn set_upload(&mut self, upload: Upload) {
-        if let Stage::Ready(ready) = &mut self.stage {
-            ready.outgoing.takes = true;
-            let structs = ready.outgoing.arguments.structs();
-            self.sending = Some(Box::new(Sending::new(upload, structs)));
-        }
+    /// Fails a call that was not sent.
+    pub(crate) fn refuse(&mut self, error: Error) {
+        self.sending = None;
+        self.stage = Stage::Failed(error.not_started(true));
     }
 
     fn set_metadata(&mut self, key: &str, value: &str) {

@@ -297,6 +297,16 @@ async fn what_cannot_be_sent_is_not_sent(network: Network) {
     let items = stream::iter([Unsendable]);
     let error = channel.call::<i64>("Feed.sum", ()).sending(items).await.expect_err("it fails");
     assert!(error.message().starts_with("an item of the stream cannot be encoded: "), "{error}");
+    // A stream can be sent once, and only as the server asks for it.
+    for call in [
+        channel.call::<()>("Feed.sum", ()).sending(stream::empty::<i64>()).idempotent(),
+        channel.call::<()>("Feed.sum", ()).idempotent().sending(stream::empty::<i64>()),
+        channel.notify("Feed.sum", ()).sending(stream::empty::<i64>()),
+    ] {
+        let error = call.await.expect_err("it cannot be");
+        assert_eq!(error.kind(), Code::InvalidArgument);
+        assert!(error.is_not_started(), "{error}");
+    }
     served.assert_serves().await;
     assert!(served.events.try_recv().is_err(), "no handler began");
 }
