@@ -96,9 +96,15 @@ impl Channel {
         arguments: &impl IntoArguments,
         outgoing: Outgoing,
     ) -> Prepared {
-        let checked = check(&method);
-        let mut prepared = self.begin(Outgoing { method, ..outgoing });
-        let encoded = checked.and_then(|()| arguments.append_to(prepared.encoder()));
+        let mut encoder = self.encoder();
+        let encoded = check(&method).and_then(|()| arguments.append_to(&mut encoder));
+        let metadata = self.shared_metadata();
+        let mut prepared = self.begin(Outgoing {
+            method: method.into(),
+            arguments: encoder,
+            metadata,
+            ..outgoing
+        });
         prepared.fail(encoded);
         prepared
     }

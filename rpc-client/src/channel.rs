@@ -1,6 +1,6 @@
 //! The channel: a cheap handle to one server, with the options that its calls begin with.
 
-use std::{borrow::Cow, fmt, sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use rpc_core::{
     Error, Metadata, Structs, buffer::take_buffer, connection::client::Outgoing,
@@ -152,28 +152,37 @@ impl Channel {
     /// Begins a call; what the generated stub uses.
     #[doc(hidden)]
     pub fn prepare(&self, name: &'static str, method: &'static Method) -> Prepared {
-        let mut prepared = self.begin(Outgoing {
-            method: Cow::Borrowed(name),
+        let mut arguments = self.encoder();
+        let count = u32::try_from(method.arguments.len()).unwrap_or(u32::MAX);
+        msgpack::write_array_len(arguments.buffer(), count);
+        self.begin(Outgoing {
+            method: name.into(),
+            arguments,
+            metadata: self.0.metadata.clone(),
             oneway: method.oneway,
             idempotent: method.idempotent,
             streams: method.streams.is_some(),
             takes: method.takes.is_some(),
-            ..Outgoing::default()
-        });
-        let count = u32::try_from(method.arguments.len()).unwrap_or(u32::MAX);
-        msgpack::write_array_len(prepared.encoder().buffer(), count);
-        prepared
+            opens_only: false,
+        })
     }
 
-    /// Begins a call, whose arguments are to be encoded.
+    /// What takes the arguments of a call.
     #[inline]
-    pub(crate) fn begin(&self, outgoing: Outgoing) -> Prepared {
+    pub(crate) fn encoder(&self) -> Encoder {
         let mut buffer = take_buffer();
         // A new one would grow to the usual size in steps.
         buffer.reserve(USUAL_ARGUMENTS);
-        let arguments = Encoder::with_buffer(buffer, self.0.structs);
-        let metadata = self.0.metadata.clone();
-        Prepared::new(Arc::clone(&self.0), Outgoing { arguments, metadata, ..outgoing })
+        Encoder::with_buffer(buffer, self.0.structs)
+    }
+
+    #[inline]
+    pub(crate) fn begin(&self, outgoing: Outgoing) -> Prepared {
+        Prepared::new(Arc::clone(&self.0), outgoing)
+    }
+
+    pub(crate) fn shared_metadata(&self) -> Option<Arc<Metadata>> {
+        self.0.metadata.clone()
     }
 
     /// Waits until the server has introduced itself, or the attempt failed.

@@ -21,9 +21,9 @@
 //! The queue is a list through the slots, in the order in which the calls were made: leaving it costs the same from any place.
 //! Bound: [`MAX_CALLS_PER_CHANNEL`].
 
-use std::{borrow::Cow, cmp::Reverse, sync::Arc, time::Instant};
+use std::{cmp::Reverse, sync::Arc, time::Instant};
 
-use super::{link::LinkId, streaming::Streams};
+use super::{link::LinkId, name::MethodName, streaming::Streams};
 use crate::{Metadata, limits::MAX_CALLS_PER_CHANNEL, value::Encoder};
 
 const SLOT_BITS: u32 = 20;
@@ -38,7 +38,7 @@ const KEPT_SLOTS: usize = 1024;
 #[derive(Debug, Default)]
 pub struct Outgoing {
     /// The method's full name.
-    pub method: Cow<'static, str>,
+    pub method: MethodName,
     /// The encoded arguments, kept until the call has ended.
     pub arguments: Encoder,
     /// What the user sends along.
