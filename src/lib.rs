@@ -55,6 +55,7 @@
 //!   [`Server::allow_unix_peers`] say who may connect, [`ListenOptions`] who may write to a Unix socket's file.
 //! * [`Channel`] is a client's handle to a server; a stub is a typed view of it. [`Channel::builder`] has the options.
 //! * [`Call`] is one call: a future with [`timeout`](Call::timeout), [`metadata`](Call::metadata) and [`with_metadata`](Call::with_metadata).
+//!   [`Channel::call`] makes one by name.
 //! * [`Reflection`] and [`Health`] ask a server what it offers and how it does; [`description`] is that as data.
 //! * [`Error`] and [`CallError`] say why a call failed; [`Context`] is what a handler may know of its call.
 //!
@@ -163,6 +164,45 @@
 //! still has to be encoded in one go: 16 MiB of structs take about 17 ms, which the other calls of that connection wait, unless the method is marked
 //! `#[rpc(spawn)]`. A stream of small pieces is better. `Bytes` of 16 KiB or more are not copied on the way out; on the way in they are
 //! slices of what was read, up to the 128 KiB above which a message travels in parts and is put together. `docs/PERFORMANCE.md` in the repository says what decides the speed of a service.
+//!
+//! # Without a trait
+//!
+//! A tool, a script or a gateway calls by name, and a small server registers closures, over the same channel and server. A call gives the
+//! tuple of its arguments; a closure's one parameter is that tuple, and a second one, if it wants it, the [`Context`]. Neither end can tell whether
+//! there is a trait at the other.
+//!
+//! ```
+//! use rpc::{CallError, Channel, Context, Server};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), rpc::Error> {
+//! let server = Server::bind("tcp://127.0.0.1:0")
+//!     .await?
+//!     .register("Calc.add", |(a, b): (i64, i64)| a + b)
+//!     .register("Calc.divide", |(a, b): (i64, i64)| {
+//!         a.checked_div(b).ok_or_else(|| "division by zero".to_owned())
+//!     })
+//!     .register("whoami", |(): (), ctx: &Context| {
+//!         let peer = ctx.peer().to_string();
+//!         async move { peer }
+//!     });
+//! let address = server.local_addr()?.to_string();
+//! tokio::spawn(server.run());
+//!
+//! let channel = Channel::connect(&address).await?;
+//! let sum: i64 = channel.call("Calc.add", (2, 3)).await?;
+//! assert_eq!(sum, 5);
+//! let divided = channel.call::<i64>("Calc.divide", (1, 0)).app_error::<String>().await;
+//! assert!(matches!(divided, Err(CallError::App(why)) if why == "division by zero"));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! What a trait says with attributes, the call says: [`Call::idempotent`], [`Call::app_error`], [`Call::sending`] for a stream that the method takes,
+//! [`Channel::notify`] for one-way, [`Channel::stream`] and [`Channel::stream_call`] for streams that come back. [`Named`] passes arguments by name.
+//! [`Raw`] is a value in its bytes, for who passes on what he does not understand. [`Methods::register`] says what a closure may return;
+//! [`Server::methods`] adds, replaces and removes closures while the server runs. An error of a closure that is only serializable has its value for a
+//! message; return `CallError<E>` for its `Display`.
 //!
 //! # Where handlers run
 //!
@@ -456,7 +496,7 @@
 //!
 //! | feature | what it adds |
 //! |---|---|
-//! | `server` | [`Server`], [`Listener`], [`AddressRules`], [`shutdown_signal`] |
+//! | `server` | [`Server`], [`Methods`], [`Listener`], [`AddressRules`], [`shutdown_signal`] |
 //! | `client` | [`Channel`], [`Call`], and the stubs |
 //! | `macros` | [`service`](macro@service) |
 //! | `tracing` | spans and events for calls and connections, with the target `rpc` |
@@ -472,22 +512,23 @@ pub use futures_core::Stream;
 pub use futures_util::{StreamExt, stream};
 #[cfg(feature = "client")]
 pub use rpc_client::{
-    Call, Channel, ChannelBuilder, ChannelState, Health, HealthWatch, Reflection, StateWatch,
-    StreamCall, Token, TokenSource, WithMetadata,
+    Call, Channel, ChannelBuilder, ChannelState, Health, HealthWatch, IntoArguments, Named,
+    Reflection, StateWatch, StreamCall, Token, TokenSource, WithMetadata,
 };
 #[cfg(feature = "auth")]
 pub use rpc_core::auth::{Key, Keyring};
 pub use rpc_core::{
-    Address, Backoff, CallError, Certificate, Code, Context, Credentials, Dispatcher, Error,
-    Failure, HealthStatus, Metadata, MetadataRef, MetadataValue, Origin, Outcome, Peer, Streaming,
-    TypeMap, Value, Violation, description, limits,
+    Address, Backoff, CallError, Certificate, Code, Context, Credentials, Dispatcher, Encode,
+    Error, Failure, HealthStatus, Metadata, MetadataRef, MetadataValue, Origin, Outcome, Peer, Raw,
+    Streaming, TypeMap, Value, Violation, description, limits,
 };
 #[cfg(feature = "macros")]
 pub use rpc_macros::service;
 #[cfg(feature = "server")]
 pub use rpc_server::{
-    AddressRules, HealthHandle, ListenOptions, Listener, Server, ServerState, ShutdownHandle,
-    StateHandle, serve_stream, serve_stream_with, shutdown_signal,
+    AddressRules, Callable, HealthHandle, ListenOptions, Listener, Methods, Parameters, Returned,
+    Server, ServerState, ShutdownHandle, StateHandle, serve_stream, serve_stream_with,
+    shutdown_signal,
 };
 
 /// TLS at both ends: certificates, and who trusts whom.

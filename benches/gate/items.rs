@@ -21,7 +21,7 @@ use rpc_core::{
     frame::Frame,
     msgpack,
     payload::{Body, Payload},
-    stream::{Inbox, Offered, Outlet, Source, Taken},
+    stream::{Inbox, Offered, Outlet, Source, Taken, Upload},
     value::Encoder,
 };
 use tokio_util::codec::Decoder;
@@ -76,6 +76,10 @@ impl Source for Arrived {
     fn set_timeout(&mut self, _: Duration) {}
 
     fn set_metadata(&mut self, _: &str, _: &str) {}
+
+    fn set_idempotent(&mut self) {}
+
+    fn set_upload(&mut self, _: Upload) {}
 }
 
 /// The allocations that so many items take.
@@ -104,7 +108,7 @@ impl<'a> Open<'a> {
         let mut arguments = Encoder::with_buffer(take_buffer(), Structs::Named);
         msgpack::write_array_len(arguments.buffer(), 0);
         let mut outgoing = client::Outgoing {
-            method: "Bench.numbers",
+            method: "Bench.numbers".into(),
             arguments,
             streams: true,
             ..client::Outgoing::default()

@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 
 use rpc::{Bytes, Value};
 use rpc_core::{
-    Structs,
+    Structs, msgpack,
     payload::Payload,
     value::{Encoded, Encoder},
 };
@@ -71,7 +71,6 @@ const WORKLOADS: [Workload; 4] = [
         calls: 2_000,
         method: "Large.blob",
         index: 0,
-        arguments: 1,
         structs: Structs::Named,
         encode: |encoder| encode(&*BLOB, encoder),
         check: |answer| {
@@ -85,7 +84,6 @@ const WORKLOADS: [Workload; 4] = [
         calls: 2_000,
         method: "Large.blob_vec",
         index: 1,
-        arguments: 1,
         structs: Structs::Named,
         encode: |encoder| encode(&*BLOB_VEC, encoder),
         check: |answer| {
@@ -104,7 +102,6 @@ const fn structs(name: &'static str, structs: Structs) -> Workload {
         calls: 200,
         method: "Large.structs",
         index: 2,
-        arguments: 1,
         structs,
         encode: |encoder| encode(&*RECORDS_SENT, encoder),
         check: |answer| {
@@ -126,6 +123,7 @@ fn main() -> Result<(), Failure> {
 }
 
 fn encode(value: &impl Value, encoder: &mut Encoder) {
+    msgpack::write_array_len(encoder.buffer(), 1);
     value.encode(encoder).expect("it can be encoded");
 }
 

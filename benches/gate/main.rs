@@ -11,9 +11,9 @@
 
 use std::sync::Arc;
 
-use rpc::Value;
+use rpc::{IntoArguments, Value};
 use rpc_core::{
-    Structs,
+    Structs, msgpack,
     payload::Payload,
     value::{Encoded, Encoder},
 };
@@ -31,19 +31,31 @@ mod workload;
 
 const CALLS: u64 = 10_000;
 
-const WORKLOADS: [Workload; 4] = [
+const WORKLOADS: [Workload; 5] = [
     Workload {
         name: "ping",
         calls: CALLS,
         method: "Bench.ping",
         index: 0,
-        arguments: 1,
         structs: Structs::Named,
-        encode: |encoder| encoder.bin(&[7; 16]),
-        check: |answer| {
-            <Vec<u8> as Value>::decode(Encoded::of_payload("answer", answer))
-                .is_ok_and(|data| data == [7; 16])
+        encode: |encoder| {
+            msgpack::write_array_len(encoder.buffer(), 1);
+            encoder.bin(&[7; 16]);
         },
+        check: is_ping,
+        is_pending: false,
+    },
+    Workload {
+        name: "by_name",
+        calls: CALLS,
+        method: "Bench.ping",
+        index: 0,
+        structs: Structs::Named,
+        encode: |encoder| {
+            let encoded = (&[7_u8; 16][..],).append_to(encoder);
+            encoded.expect("bytes can be encoded");
+        },
+        check: is_ping,
         is_pending: false,
     },
     Workload {
@@ -51,7 +63,6 @@ const WORKLOADS: [Workload; 4] = [
         calls: CALLS,
         method: "Bench.echo",
         index: 1,
-        arguments: 1,
         structs: Structs::Named,
         encode: |encoder| encode(7, encoder),
         check: |answer| is_number(answer, 7),
@@ -62,7 +73,6 @@ const WORKLOADS: [Workload; 4] = [
         calls: CALLS,
         method: "Bench.yielding",
         index: 2,
-        arguments: 1,
         structs: Structs::Named,
         encode: |encoder| encode(7, encoder),
         check: |answer| is_number(answer, 7),
@@ -73,9 +83,9 @@ const WORKLOADS: [Workload; 4] = [
         calls: CALLS,
         method: "Bench.borrowed",
         index: 3,
-        arguments: 2,
         structs: Structs::Named,
         encode: |encoder| {
+            msgpack::write_array_len(encoder.buffer(), 2);
             encoder.str("name");
             encoder.bin(&[7; 16]);
         },
@@ -101,7 +111,13 @@ fn main() -> Result<(), Failure> {
 }
 
 fn encode(number: u64, encoder: &mut Encoder) {
+    msgpack::write_array_len(encoder.buffer(), 1);
     <u64 as Value>::encode(&number, encoder).expect("a number can be encoded");
+}
+
+fn is_ping(answer: &Payload) -> bool {
+    <Vec<u8> as Value>::decode(Encoded::of_payload("answer", answer))
+        .is_ok_and(|data| data == [7; 16])
 }
 
 fn is_number(answer: &Payload, expected: u64) -> bool {

@@ -17,7 +17,7 @@ use rpc_core::{
     connection::{client, server},
     dispatch::Blank,
     frame::{Frame, FrameCodec, PREFACE_LEN, take_preface},
-    limits, msgpack,
+    limits,
     payload::Payload,
     value::Encoder,
 };
@@ -136,10 +136,12 @@ impl<'a, W: Default> Pair<'a, W> {
 impl Pair<'_, Option<Payload>> {
     pub(crate) fn call(&mut self, workload: &Workload) -> Result<(), Failure> {
         let mut arguments = Encoder::with_buffer(take_buffer(), workload.structs);
-        msgpack::write_array_len(arguments.buffer(), workload.arguments);
         (workload.encode)(&mut arguments);
-        let mut outgoing =
-            client::Outgoing { method: workload.method, arguments, ..client::Outgoing::default() };
+        let mut outgoing = client::Outgoing {
+            method: workload.method.into(),
+            arguments,
+            ..client::Outgoing::default()
+        };
         let deadline = Some(self.now + Duration::from_secs(30));
         let submitted = self.client.submit(&mut outgoing, deadline, None, self.now);
         let call = submitted.map_err(|(error, _)| error)?;

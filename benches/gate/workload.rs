@@ -16,11 +16,9 @@ pub(crate) struct Workload {
     pub(crate) method: &'static str,
     /// The method's index in its service.
     pub(crate) index: u32,
-    /// How many arguments it has.
-    pub(crate) arguments: u32,
     /// How both ends write structs.
     pub(crate) structs: Structs,
-    /// Appends the arguments.
+    /// Appends the arguments, as a list.
     pub(crate) encode: fn(&mut Encoder),
     /// Whether the answer is right.
     pub(crate) check: fn(&Payload) -> bool,

@@ -168,7 +168,7 @@ impl Client {
         let (streams, takes) = (kind & 1 == 1, kind & 2 == 2);
         self.made += 1;
         let mut outgoing = client::Outgoing {
-            method: "T.m",
+            method: "T.m".into(),
             idempotent,
             streams,
             takes,

@@ -77,6 +77,13 @@ impl Prepared {
                 "argument \"{name}\" cannot be encoded: {}",
                 error.message()
             ));
+            self.fail(Err(error));
+        }
+    }
+
+    /// Notes why the call cannot be sent, if that is so.
+    pub(crate) fn fail(&mut self, result: Result<(), Error>) {
+        if let Err(error) = result {
             self.error.get_or_insert(error.not_started(true));
         }
     }
@@ -127,7 +134,7 @@ pub struct Call<T, E = Error> {
 }
 
 /// What of a call does not depend on its types. Dropping it cancels a call that was submitted.
-struct Course {
+pub(crate) struct Course {
     channel: Arc<Options>,
     stage: Stage,
     /// The stream that the call sends, until it has ended.
@@ -225,7 +232,7 @@ impl Course {
                     }
                 }
                 Stage::Ready(ready) => {
-                    self.trace = trace::Call::begin(ready.outgoing.method);
+                    self.trace = trace::Call::begin(|| ready.outgoing.method.clone());
                     if shared.tokens.is_some() && !ready.has_credentials() {
                         self.stage = Stage::Waiting(ready.bearing(&self.channel));
                         continue;
@@ -315,6 +322,20 @@ impl Course {
         }
     }
 
+    /// The call and the stream that it sends, until it is sent itself.
+    pub(crate) fn unsent(&mut self) -> Option<(&mut Outgoing, &mut Option<Box<Sending>>)> {
+        match &mut self.stage {
+            Stage::Ready(ready) => Some((&mut ready.outgoing, &mut self.sending)),
+            _ => None,
+        }
+    }
+
+    /// Fails a call that was not sent.
+    pub(crate) fn refuse(&mut self, error: Error) {
+        self.sending = None;
+        self.stage = Stage::Failed(error.not_started(true));
+    }
+
     fn set_metadata(&mut self, key: &str, value: &str) {
         if let Stage::Ready(ready) = &mut self.stage {
             Arc::make_mut(ready.outgoing.metadata.get_or_insert_default()).insert(key, value);
@@ -344,6 +365,14 @@ impl Source for Course {
     fn set_metadata(&mut self, key: &str, value: &str) {
         Self::set_metadata(self, key, value);
     }
+
+    fn set_idempotent(&mut self) {
+        Self::set_idempotent(self);
+    }
+
+    fn set_upload(&mut self, upload: Upload) {
+        Self::set_upload(self, upload);
+    }
 }
 
 /// What ends a stream.
@@ -369,6 +398,15 @@ impl Drop for Course {
 }
 
 impl<T, E> Call<T, E> {
+    pub(crate) fn course(&mut self) -> &mut Course {
+        &mut self.course
+    }
+
+    /// The same call, of other types.
+    pub(crate) fn typed<U, F>(self) -> Call<U, F> {
+        Call { course: self.course, answer: PhantomData }
+    }
+
     /// Sets how long the call may take, from its first poll on, whatever it waits for: for a connection, for its turn,
     /// for its answer. Replaces the channel's timeout (30 s by default). A call that a handler makes ends no later than the
     /// handler's own deadline in any case. A call that sends a stream has no timeout unless this sets one.
@@ -452,6 +490,15 @@ type Begun<T, E, I> = Result<Streaming<T, I>, <E as Failure>::Caller>;
 type Types<T, E, I> = fn() -> (T, E, I);
 
 impl<T, E, I> StreamCall<T, E, I> {
+    pub(crate) fn course(&mut self) -> Option<&mut Course> {
+        self.course.as_deref_mut()
+    }
+
+    /// The same call, of other types.
+    pub(crate) fn typed<U, F, J>(self) -> StreamCall<U, F, J> {
+        StreamCall { course: self.course, items: PhantomData }
+    }
+
     /// Sets how long the whole of the stream may take, from the first poll of the call on.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         if let Some(course) = &mut self.course {

@@ -152,25 +152,38 @@ impl Channel {
     /// Begins a call; what the generated stub uses.
     #[doc(hidden)]
     pub fn prepare(&self, name: &'static str, method: &'static Method) -> Prepared {
-        let mut buffer = take_buffer();
-        // A new one would grow to the usual size in steps.
-        buffer.reserve(USUAL_ARGUMENTS);
-        let mut arguments = Encoder::with_buffer(buffer, self.0.structs);
+        let mut arguments = self.encoder();
         let count = u32::try_from(method.arguments.len()).unwrap_or(u32::MAX);
         msgpack::write_array_len(arguments.buffer(), count);
-        let metadata = self.0.metadata.clone();
-        let outgoing = Outgoing {
-            method: name,
+        self.begin(Outgoing {
+            method: name.into(),
             arguments,
-            metadata,
+            metadata: self.0.metadata.clone(),
             oneway: method.oneway,
             idempotent: method.idempotent,
             streams: method.streams.is_some(),
             takes: method.takes.is_some(),
             opens_only: false,
             wants_metadata: false,
-        };
+        })
+    }
+
+    /// What takes the arguments of a call.
+    #[inline]
+    pub(crate) fn encoder(&self) -> Encoder {
+        let mut buffer = take_buffer();
+        // A new one would grow to the usual size in steps.
+        buffer.reserve(USUAL_ARGUMENTS);
+        Encoder::with_buffer(buffer, self.0.structs)
+    }
+
+    #[inline]
+    pub(crate) fn begin(&self, outgoing: Outgoing) -> Prepared {
         Prepared::new(Arc::clone(&self.0), outgoing)
+    }
+
+    pub(crate) fn shared_metadata(&self) -> Option<Arc<Metadata>> {
+        self.0.metadata.clone()
     }
 
     /// Waits until the server has introduced itself, or the attempt failed.

@@ -6,8 +6,10 @@
 //! `token` along, `tokens` keeps it for all of them, and `bearing` is what such a call needs besides. `reflection` and `health` are the clients of what
 //! every server answers.
 
+mod arguments;
 mod bearing;
 mod builder;
+mod by_name;
 mod call;
 #[cfg(feature = "auth")]
 mod challenge;
@@ -29,6 +31,7 @@ mod trace;
 mod transport;
 mod upload;
 
+pub use arguments::{IntoArguments, Named};
 pub use builder::ChannelBuilder;
 pub use call::{Call, Prepared, StreamCall, WithMetadata};
 pub use channel::Channel;

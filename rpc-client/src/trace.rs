@@ -13,28 +13,29 @@ pub(crate) use off::{Call, state_changed};
 mod on {
     use std::{fmt, time::Instant};
 
-    use rpc_core::{Error, Outcome};
+    use rpc_core::{Error, Outcome, connection::client::MethodName};
     use tracing::{Level, debug, enabled};
 
     use crate::state::ChannelState;
 
-    /// A call that is told when it ends, if anybody listens.
+    /// A call that is told when it ends, if anybody listens; in a box, because a call is moved about, and mostly nobody does.
     #[derive(Debug, Default)]
-    pub(crate) struct Call(Option<(&'static str, Instant)>);
+    pub(crate) struct Call(Option<Box<(MethodName, Instant)>>);
 
     impl Call {
         /// The call is sent, or waits for its turn.
         #[inline]
-        pub(crate) fn begin(method: &'static str) -> Self {
+        pub(crate) fn begin(method: impl FnOnce() -> MethodName) -> Self {
             let is_heard = enabled!(target: "rpc", Level::DEBUG);
-            Self(is_heard.then(|| (method, Instant::now())))
+            Self(is_heard.then(|| Box::new((method(), Instant::now()))))
         }
 
         #[inline]
         pub(crate) fn end(&mut self, outcome: impl FnOnce() -> Outcome) {
-            if let Some((method, start)) = self.0.take() {
+            if let Some((method, start)) = self.0.take().map(|told| *told) {
                 let elapsed_us = u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX);
                 let outcome = outcome().name();
+                let method = &*method;
                 debug!(target: "rpc", side = "client", method, outcome, elapsed_us, "the call ended");
             }
         }
@@ -54,7 +55,7 @@ mod on {
 mod off {
     use std::fmt;
 
-    use rpc_core::{Error, Outcome};
+    use rpc_core::{Error, Outcome, connection::client::MethodName};
 
     use crate::state::ChannelState;
 
@@ -62,7 +63,7 @@ mod off {
     pub(crate) struct Call(());
 
     impl Call {
-        pub(crate) fn begin(_: &'static str) -> Self {
+        pub(crate) fn begin(_: impl FnOnce() -> MethodName) -> Self {
             Self(())
         }
 

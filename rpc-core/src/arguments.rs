@@ -50,23 +50,49 @@ impl<'a> Arguments<'a> {
     pub fn take(&mut self, name: &'static str) -> Encoded<'a> {
         self.position += 1;
         let found = match &mut self.source {
-            Source::Positional { left: 0, .. } => Ok(None),
-            Source::Positional { reader, left } => {
-                *left -= 1;
-                reader.skip().map(Some)
-            }
             Source::Named { entries, count } => find(entries.clone(), *count, name),
-            Source::Broken(malformed) => Err(*malformed),
+            source => source.next(),
         };
-        let state = match found {
+        let state = self.state(found);
+        Encoded { state, label: Label::Argument { name, position: self.position } }
+    }
+
+    /// The next argument of a method whose arguments have no names.
+    pub fn take_unnamed(&mut self) -> Encoded<'a> {
+        self.position += 1;
+        let found = self.source.next();
+        let state = self.state(found);
+        Encoded { state, label: Label::Unnamed { position: self.position } }
+    }
+
+    fn state(&mut self, found: Result<Option<&'a [u8]>, Malformed>) -> State<'a> {
+        match found {
             Ok(Some(bytes)) => State::Present { bytes, payload: Some(self.payload) },
             Ok(None) => State::Missing,
             Err(malformed) => {
                 self.source = Source::Broken(malformed);
                 State::Broken(malformed)
             }
-        };
-        Encoded { state, label: Label::Argument { name, position: self.position } }
+        }
+    }
+}
+
+impl<'a> Source<'a> {
+    /// The next argument by position.
+    #[inline]
+    fn next(&mut self) -> Result<Option<&'a [u8]>, Malformed> {
+        match self {
+            Self::Positional { left: 0, .. } => Ok(None),
+            Self::Positional { reader, left } => {
+                *left -= 1;
+                reader.skip().map(Some)
+            }
+            Self::Named { .. } => Err(Malformed::Type {
+                expected: "an array, for the arguments of this method have no names",
+                found: "a map",
+            }),
+            Self::Broken(malformed) => Err(*malformed),
+        }
     }
 }
 

@@ -35,7 +35,9 @@ pub mod msgpack;
 mod outcome;
 pub mod payload;
 mod peer;
+pub mod probe;
 pub mod random;
+mod raw;
 pub mod stream;
 #[cfg(feature = "tls")]
 pub mod tls;
@@ -53,6 +55,7 @@ pub use health::HealthStatus;
 pub use metadata::{Metadata, MetadataRef, MetadataValue};
 pub use outcome::Outcome;
 pub use peer::{Certificate, Credentials, Peer, Proof};
+pub use raw::{Encode, Raw};
 pub use stream::Streaming;
 pub use type_map::TypeMap;
 pub use value::{Structs, Value};

@@ -10,6 +10,7 @@
 use std::any::Any;
 
 use bytes::Bytes;
+use rmp_serde::config::BytesMode;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
@@ -18,6 +19,8 @@ use crate::{
     msgpack::{self, Malformed, Reader},
     payload::Payload,
 };
+
+const EMPTY_ARRAY: u8 = 0x90;
 
 /// How structs are written: by name, or by position.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -94,15 +97,58 @@ impl Encoder {
         }
     }
 
+    /// Appends what is one value already; a large one is shared, not copied.
+    pub(crate) fn raw(&mut self, value: &Bytes) {
+        if value.len() < LARGE_SEGMENT {
+            self.buffer.extend_from_slice(value);
+        } else {
+            self.segments.get_or_insert_default().0.push((self.buffer.len(), value.clone()));
+        }
+    }
+
+    /// Appends what serde makes of a value that is known to be a list of bytes: a byte string.
+    pub(crate) fn serialize_bytes<T: Serialize + ?Sized>(
+        &mut self,
+        value: &T,
+    ) -> Result<(), Error> {
+        let start = self.buffer.len();
+        let mut serializer =
+            rmp_serde::Serializer::new(&mut self.buffer).with_bytes(BytesMode::ForceIterables);
+        if let Err(error) = value.serialize(&mut serializer) {
+            self.buffer.truncate(start);
+            return Err(Error::internal(error.to_string()));
+        }
+        // No byte tells that it is one.
+        if self.buffer[start..] == [EMPTY_ARRAY] {
+            self.buffer.truncate(start);
+            self.bin(&[]);
+        }
+        Ok(())
+    }
+
     /// Appends what serde makes of a value.
     ///
     /// # Errors
     ///
     /// `internal`, with what the value's `Serialize` said; what it had written is taken back.
     pub fn serialize<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Error> {
+        self.serialize_with(value, self.structs)
+    }
+
+    /// The same, with structs as `structs` says.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`serialize`](Self::serialize).
+    #[inline]
+    pub fn serialize_with<T: Serialize + ?Sized>(
+        &mut self,
+        value: &T,
+        structs: Structs,
+    ) -> Result<(), Error> {
         let start = self.buffer.len();
         let mut serializer = rmp_serde::Serializer::new(&mut self.buffer);
-        let result = match self.structs {
+        let result = match structs {
             Structs::Named => value.serialize(&mut serializer.with_struct_map()),
             Structs::Compact => value.serialize(&mut serializer),
         };
@@ -227,7 +273,14 @@ pub(crate) enum State<'a> {
 /// What an error calls a value.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Label {
-    Argument { name: &'static str, position: u32 },
+    Argument {
+        name: &'static str,
+        position: u32,
+    },
+    /// An argument of a method whose arguments have no names.
+    Unnamed {
+        position: u32,
+    },
     Whole(&'static str),
 }
 
@@ -237,6 +290,7 @@ impl std::fmt::Display for Label {
             Self::Argument { name, position } => {
                 write!(f, "argument \"{name}\" (position {position})")
             }
+            Self::Unnamed { position } => write!(f, "argument {position}"),
             Self::Whole(name) => write!(f, "the {name}"),
         }
     }
@@ -292,6 +346,9 @@ impl<'a> Encoded<'a> {
                 Label::Argument { name, .. } => {
                     Error::invalid_argument(format!("missing argument \"{name}\""))
                 }
+                Label::Unnamed { position } => {
+                    Error::invalid_argument(format!("missing argument {position}"))
+                }
                 Label::Whole(name) => Error::invalid_argument(format!("the {name} is missing")),
             }),
             State::Broken(malformed) => Err(self.wrong(malformed)),
@@ -321,13 +378,24 @@ impl<'a> Encoded<'a> {
         Reader::new(self.present()?).bin().map_err(|malformed| self.wrong(malformed))
     }
 
-    /// A byte string as `Bytes`: a slice of a large payload, a copy out of a small one.
+    /// A byte string as `Bytes`.
     fn bytes(self) -> Result<Bytes, Error> {
         let bytes = self.bin()?;
-        Ok(match self.state {
-            State::Present { payload: Some(payload), .. } => payload.slice_ref(bytes),
-            _ => Bytes::copy_from_slice(bytes),
-        })
+        Ok(self.owned(bytes))
+    }
+
+    /// The value's bytes as `Bytes`.
+    pub(crate) fn raw(self) -> Result<Bytes, Error> {
+        let bytes = self.present()?;
+        Ok(self.owned(bytes))
+    }
+
+    /// A part of the value: a slice of a large payload, a copy out of a small one.
+    fn owned(self, part: &[u8]) -> Bytes {
+        match self.state {
+            State::Present { payload: Some(payload), .. } => payload.slice_ref(part),
+            _ => Bytes::copy_from_slice(part),
+        }
     }
 
     fn deserialize<T: DeserializeOwned>(self) -> Result<T, Error> {
@@ -337,7 +405,7 @@ impl<'a> Encoded<'a> {
         T::deserialize(&mut deserializer).map_err(|error| self.wrong(error))
     }
 
-    fn wrong(self, why: impl std::fmt::Display) -> Error {
+    pub(crate) fn wrong(self, why: impl std::fmt::Display) -> Error {
         Error::invalid_argument(format!("{} does not decode: {why}", self.label))
     }
 }

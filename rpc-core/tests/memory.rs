@@ -200,7 +200,7 @@ fn answered(size: usize, calls: usize) {
     let mut codec = FrameCodec::new(MAX_MESSAGE_SIZE);
     let mut input = BytesMut::with_capacity(64 << 10);
     for _ in 0..calls {
-        let mut outgoing = client::Outgoing { method: "Echo.ping", ..Default::default() };
+        let mut outgoing = client::Outgoing { method: "Echo.ping".into(), ..Default::default() };
         outgoing.arguments.bin(&[7; 100]);
         let call = client.submit(&mut outgoing, None, None, Instant::now()).expect("there is room");
         assert!(client.transmit(Instant::now()).is_some());
@@ -431,7 +431,7 @@ fn floods_that_nobody_takes() {
     let (mut client, _) = opened();
     let link = link(&client);
     let mut outgoing =
-        client::Outgoing { method: "m", streams: true, takes: true, ..Default::default() };
+        client::Outgoing { method: "m".into(), streams: true, takes: true, ..Default::default() };
     let call = client.submit(&mut outgoing, None, None, Instant::now()).expect("there is room");
     assert!(client.transmit(Instant::now()).is_some());
     drop(client.cancel(call));

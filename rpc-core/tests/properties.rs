@@ -387,8 +387,11 @@ fn receive(stream: &[u8], pieces: &[usize], now: Instant) -> (Vec<String>, Optio
     let mut machine: client::Channel<()> = client::Channel::new(config, 1);
     let link = machine.connected(now);
     for _ in 0..4 {
-        let mut outgoing =
-            client::Outgoing { method: "T.m", idempotent: true, ..client::Outgoing::default() };
+        let mut outgoing = client::Outgoing {
+            method: "T.m".into(),
+            idempotent: true,
+            ..client::Outgoing::default()
+        };
         assert!(machine.submit(&mut outgoing, None, (), now).is_ok());
         assert!(machine.transmit(now).is_some());
     }

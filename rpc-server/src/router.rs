@@ -1,4 +1,5 @@
-//! From a method's name on the wire to its dispatcher: one table for all services of a server, made at its start.
+//! From a method's name on the wire to its dispatcher: one table for all services of a server, made at its start, and behind it the closures,
+//! which come and go.
 
 use std::sync::{
     Arc,
@@ -13,7 +14,7 @@ use rpc_core::{
 };
 use rustc_hash::FxHashMap;
 
-use crate::hooks::Hooks;
+use crate::{directory::Directory, hooks::Hooks, methods::Methods};
 
 /// One method of one service, by its number in the server.
 pub(crate) struct Route {
@@ -33,6 +34,30 @@ pub(crate) struct Route {
 }
 
 impl Route {
+    fn new(
+        dispatcher: Arc<dyn Dispatcher>,
+        name: String,
+        method: u32,
+        description: &'static Method,
+    ) -> Self {
+        Self {
+            dispatcher,
+            name,
+            method,
+            description,
+            run: description.run,
+            streams: description.streams.is_some(),
+            takes: description.takes.is_some(),
+            is_told: AtomicBool::new(false),
+        }
+    }
+
+    /// The same with a task of its own for each call that would run in its connection's, where that `is` asked for.
+    fn spawned(self, is: bool) -> Self {
+        let run = if is && self.run == Run::Inline { Run::Spawn } else { self.run };
+        Self { run, ..self }
+    }
+
     /// Whether items pass, in either direction.
     pub(crate) fn is_streaming(&self) -> bool {
         self.streams || self.takes
@@ -49,37 +74,41 @@ pub(crate) struct Router {
     routes: Vec<Route>,
     /// Full names, such as `Calc.add`. The keys are the server's own, so a peer cannot choose what collides.
     names: FxHashMap<Vec<u8>, u32>,
-    services: Services,
+    directory: Arc<Directory>,
     /// What is asked before a handler runs.
     pub(crate) hooks: Hooks,
+    /// What runs all closures.
+    closures: u32,
     /// Where calls go whose method does not exist, so that the hooks are asked about them as well: who may not call is not to learn which
     /// services and methods there are.
     unlisted: Option<u32>,
 }
 
 impl Router {
-    /// The table of these services.
+    /// The table of these services, and of those that the server has by itself.
+    ///
+    /// With `spawns`, handlers that would run in their connection's task get tasks of their own.
     ///
     /// # Errors
     ///
-    /// `already_exists` where two services, or two methods of one, have the same name; `invalid_argument` where a service has a name that is
-    /// not its user's to give.
-    ///
-    /// With `spawns`, handlers that would run in their connection's task get tasks of their own. `builtins` are the services that the server
-    /// has by itself.
+    /// `already_exists` where two services, or two methods of one, have the same name, or a closure is in a service that is a trait's;
+    /// `invalid_argument` where a service has a name that is not its user's to give.
     pub(crate) fn new(
         dispatchers: Vec<Arc<dyn Dispatcher>>,
         builtins: Vec<Arc<dyn Dispatcher>>,
+        directory: Arc<Directory>,
         spawns: bool,
         hooks: Hooks,
     ) -> Result<Self, Error> {
         let mut router = Self {
             routes: Vec::new(),
             names: FxHashMap::default(),
-            services: Services::default(),
+            directory,
             hooks,
+            closures: 0,
             unlisted: None,
         };
+        let mut services = Vec::new();
         for dispatcher in dispatchers {
             let service = dispatcher.description();
             if service.name.starts_with(RESERVED) {
@@ -88,33 +117,29 @@ impl Router {
                     service.name
                 )));
             }
-            if router.services.users.contains(&service.name) {
+            if services.contains(&service.name) {
                 return Err(Error::already_exists(format!(
                     "two services are named \"{0}\"; give one another name with #[rpc::service(name = \"…\")]",
                     service.name
                 )));
             }
-            router.services.users.push(service.name);
+            services.push(service.name);
+            router.methods().reserve(service.name)?;
             router.insert(&dispatcher, service, spawns)?;
         }
-        // They stand behind the others, so that nobody pays for them who does not call them.
+        // What follows stands behind the others, so that nobody pays for it who does not call it.
         for dispatcher in builtins {
-            let service = dispatcher.description();
-            router.services.builtins.push(service.name);
-            router.insert(&dispatcher, service, false)?;
+            router.insert(&dispatcher, dispatcher.description(), false)?;
         }
+        let closures: Arc<dyn Dispatcher> = Arc::new(router.methods().clone());
+        let closures = Route::new(closures, "a registered closure".to_owned(), 0, &UNLISTED[0]);
+        router.closures = router.push(closures.spawned(spawns));
         if !router.hooks.is_empty() {
-            router.unlisted = Some(router.next());
-            router.routes.push(Route {
-                dispatcher: Arc::new(Unlisted(router.services.clone())),
-                name: String::new(),
-                method: 0,
-                description: &UNLISTED[0],
-                run: Run::Inline,
-                streams: false,
-                takes: false,
-                is_told: AtomicBool::new(true),
-            });
+            let unlisted = Arc::new(Unlisted(Arc::clone(&router.directory)));
+            let unlisted = Route::new(unlisted, String::new(), 0, &UNLISTED[0]);
+            // A hook that holds others up is no news of a method.
+            unlisted.is_news();
+            router.unlisted = Some(router.push(unlisted));
         }
         Ok(router)
     }
@@ -127,81 +152,54 @@ impl Router {
     ) -> Result<(), Error> {
         for (index, method) in (0..).zip(service.methods) {
             let name = format!("{}.{}", service.name, method.name);
-            let number = self.next();
+            let route = Route::new(Arc::clone(dispatcher), name.clone(), index, method);
+            let number = self.push(route.spawned(spawns));
             if self.names.insert(name.clone().into_bytes(), number).is_some() {
                 return Err(Error::already_exists(format!("two methods are named \"{name}\"")));
             }
-            self.routes.push(Route {
-                dispatcher: Arc::clone(dispatcher),
-                name,
-                method: index,
-                description: method,
-                run: if spawns && method.run == Run::Inline { Run::Spawn } else { method.run },
-                streams: method.streams.is_some(),
-                takes: method.takes.is_some(),
-                is_told: AtomicBool::new(false),
-            });
         }
         Ok(())
     }
 
-    /// The number of the route that is pushed next.
-    fn next(&self) -> u32 {
-        u32::try_from(self.routes.len()).unwrap_or(u32::MAX)
+    /// Adds a route, and gives its number.
+    fn push(&mut self, route: Route) -> u32 {
+        let number = u32::try_from(self.routes.len()).unwrap_or(u32::MAX);
+        self.routes.push(route);
+        number
+    }
+
+    fn methods(&self) -> &Methods {
+        self.directory.methods()
     }
 
     /// The number of the method with this full name, which is often the `last` one that was called: comparing is cheaper than hashing.
     pub(crate) fn find(&self, name: &[u8], last: u32) -> Option<u32> {
         match self.routes.get(last as usize) {
             Some(route) if route.name.as_bytes() == name => Some(last),
-            _ => self.names.get(name).copied().or(self.unlisted),
+            _ => self.names.get(name).copied().or_else(|| self.find_closure(name)),
         }
+    }
+
+    fn find_closure(&self, name: &[u8]) -> Option<u32> {
+        if self.methods().has(name) { Some(self.closures) } else { self.unlisted }
     }
 
     pub(crate) fn route(&self, number: u32) -> &Route {
         &self.routes[number as usize]
     }
 
-    /// Why there is no method with this name.
+    /// Why there is no method with this name, and which ones the caller may have meant.
     pub(crate) fn unknown(&self, name: &[u8]) -> Error {
-        self.services.unknown(&String::from_utf8_lossy(name))
+        self.directory.unknown(&String::from_utf8_lossy(name))
     }
 }
 
-/// The names of the services.
-#[derive(Clone, Default)]
-struct Services {
-    users: Vec<&'static str>,
-    /// Those that the server has by itself, which nobody looks for among the others.
-    builtins: Vec<&'static str>,
-}
-
-impl Services {
-    /// Why there is no method with this name.
-    fn unknown(&self, name: &str) -> Error {
-        match name.rsplit_once('.') {
-            Some((service, method))
-                if self.users.contains(&service) || self.builtins.contains(&service) =>
-            {
-                Error::unimplemented(format!("service \"{service}\" has no method \"{method}\""))
-            }
-            Some((service, _)) => Error::unimplemented(format!(
-                "there is no service \"{service}\" here; there is: {}",
-                self.users.join(", ")
-            )),
-            None => Error::unimplemented(format!(
-                "\"{name}\" is not a method's name; write service and method, such as \"Calc.add\""
-            )),
-        }
-    }
-}
-
-/// What the hooks are told of a method that does not exist: nothing.
+/// What the hooks are told of a method that does not exist, and of a closure: nothing.
 static UNLISTED: [Method; 1] = [Method::new("", "")];
 static NOWHERE: Service = Service::new("", "", &UNLISTED);
 
 /// The service of all methods that do not exist, for servers with hooks.
-struct Unlisted(Services);
+struct Unlisted(Arc<Directory>);
 
 impl Dispatcher for Unlisted {
     fn description(&self) -> &'static Service {
@@ -215,3 +213,6 @@ impl Dispatcher for Unlisted {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -20,8 +20,10 @@ use crate::{
     admission::Admission,
     builtin::{Builtins, HealthHandle},
     connections::Connections,
+    directory::Directory,
     hooks::Hooks,
     listener::{Listener, TcpOptions},
+    methods::{Callable, Methods, Parameters, Returned},
     opening::Opening,
     router::Router,
     shared::{Bounds, Shared},
@@ -44,6 +46,9 @@ pub struct Server {
     listener: Listener,
     dispatchers: Vec<Arc<dyn Dispatcher>>,
     hooks: Hooks,
+    methods: Methods,
+    /// Why a method could not be registered.
+    unregistered: Option<Error>,
     config: Config,
     bounds: Bounds,
     max_connections: usize,
@@ -81,6 +86,8 @@ impl Server {
             listener: listener.into(),
             dispatchers: Vec::new(),
             hooks: Hooks::default(),
+            methods: Methods::default(),
+            unregistered: None,
             config: Config::default(),
             bounds: Bounds::default(),
             max_connections: limits::MAX_CONNECTIONS,
@@ -119,6 +126,8 @@ impl Server {
         reason = "a server is no number, and `add` is what one does with a service"
     )]
     pub fn add(mut self, dispatcher: impl Dispatcher) -> Self {
+        // Whether a closure is in it already is said when the server runs.
+        let _ = self.methods.reserve(dispatcher.description().name);
         self.dispatchers.push(Arc::new(dispatcher));
         self
     }
@@ -216,6 +225,31 @@ impl Server {
             self.given_twice.get_or_insert(std::any::type_name::<T>());
         }
         self
+    }
+
+    /// Adds a method that is a closure, as [`Methods::register`] says. What is wrong with its name ends [`run`](Self::run) at once.
+    ///
+    /// ```no_run
+    /// # async fn example() -> Result<(), rpc_core::Error> {
+    /// use rpc_server::Server;
+    ///
+    /// let server = Server::bind("tcp://127.0.0.1:7000").await?;
+    /// server.register("Calc.add", |(a, b): (i64, i64)| a + b).run().await
+    /// # }
+    /// ```
+    pub fn register<M, K, C>(mut self, name: impl Into<String>, method: C) -> Self
+    where
+        C: Callable<M, Arguments: Parameters, Output: Returned<K>>,
+    {
+        if let Err(error) = self.methods.register(name, method) {
+            self.unregistered.get_or_insert(error);
+        }
+        self
+    }
+
+    /// A handle to the methods that are closures, which adds, replaces and removes them while the server runs.
+    pub fn methods(&self) -> Methods {
+        self.methods.clone()
     }
 
     /// Sets the largest message that is accepted, in bytes; 16 MiB by default, from 64 KiB to 1 GiB.
@@ -456,8 +490,8 @@ impl Server {
     /// `already_exists` where two services have one name, two keys one id, or two values of the [`state`](Self::state) one type;
     /// `failed_precondition` where a method [requires](Method::requires) something and there is no hook of [`authorize`](Self::authorize) that would
     /// check it; `invalid_argument` where a service has a name that begins with `rpc.`, and where `tls` is missing on a `tls://` address, or set on a
-    /// Unix socket. A connection that fails, or that cannot be accepted, does not end
-    /// the server.
+    /// Unix socket; and what was wrong with a method that was [registered](Self::register). A connection that fails, or that cannot be accepted, does
+    /// not end the server.
     ///
     /// # Cancel safety
     ///
@@ -490,14 +524,19 @@ impl Server {
         listener.set_options(self.tcp);
         #[cfg(feature = "tls")]
         listener.set_tls(self.tls.is_some())?;
+        if let Some(error) = self.unregistered {
+            return Err(error);
+        }
         if let Some(name) = self.given_twice {
             return Err(Error::already_exists(format!(
                 "two values of the type `{name}` were given to `Server::state`; wrap one of them in a type of its own"
             )));
         }
         hooks.check(&dispatchers)?;
-        let own = builtins.dispatchers(&dispatchers);
-        let router = Router::new(dispatchers, own, self.spawns, hooks)?;
+        let services = dispatchers.iter().map(|dispatcher| dispatcher.description()).collect();
+        let directory = Arc::new(Directory::new(services, builtins.services(), self.methods));
+        let own = builtins.dispatchers(&directory);
+        let router = Router::new(dispatchers, own, directory, self.spawns, hooks)?;
         let shared = Shared::new(router, config.clamped(), bounds, self.values);
         #[cfg(feature = "auth")]
         let shared = shared.asking_for(self.keys.begin()?);
@@ -553,6 +592,7 @@ impl std::fmt::Debug for Server {
         f.debug_struct("Server")
             .field("listener", &self.listener)
             .field("services", &services)
+            .field("methods", &self.methods)
             .finish_non_exhaustive()
     }
 }
@@ -590,7 +630,9 @@ pub async fn serve_stream_with(
     dispatchers: Vec<Arc<dyn Dispatcher>>,
     state: TypeMap,
 ) -> Result<(), Error> {
-    let router = Router::new(dispatchers, Vec::new(), false, Hooks::default())?;
+    let services = dispatchers.iter().map(|dispatcher| dispatcher.description()).collect();
+    let directory = Arc::new(Directory::new(services, Vec::new(), Methods::default()));
+    let router = Router::new(dispatchers, Vec::new(), directory, false, Hooks::default())?;
     let shared = Arc::new(Shared::new(router, Config::default(), Bounds::default(), state));
     let deadline = tokio::time::Instant::now() + shared.bounds.handshake_timeout;
     let opening = Opening::new(Peer::Local, None, deadline);

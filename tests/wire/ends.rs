@@ -291,7 +291,7 @@ impl Client {
 pub(crate) fn call(method: &'static str, arguments: impl FnOnce(&mut Encoder)) -> client::Outgoing {
     let mut encoder = Encoder::default();
     arguments(&mut encoder);
-    client::Outgoing { method, arguments: encoder, ..client::Outgoing::default() }
+    client::Outgoing { method: method.into(), arguments: encoder, ..client::Outgoing::default() }
 }
 
 /// The same, of a method that may be called again, and so may be sent before the server's hello has come.

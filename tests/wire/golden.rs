@@ -64,6 +64,9 @@ const CHECKS: &[(&str, Check)] = &[
     ("health-response", builtin::health_response),
 ];
 
+/// What the server says of `Calc.addd`.
+const NO_METHOD: &str = "service \"Calc\" has no method \"addd\"; did you mean \"add\"?";
+
 /// The examples, by name and in order.
 fn examples() -> Vec<(&'static str, Vec<u8>)> {
     let mut examples = Vec::new();
@@ -259,7 +262,7 @@ fn cancel(example: &[u8]) {
 }
 
 fn response_with_an_error(example: &[u8]) {
-    let error = Error::unimplemented("service \"Calc\" has no method \"addd\"").not_started(true);
+    let error = Error::unimplemented(NO_METHOD).not_started(true);
     let mut client = client_at_seven();
     let call = client.send(hi());
     let mut server = Server::opened(server_config());
@@ -270,7 +273,7 @@ fn response_with_an_error(example: &[u8]) {
     client.feed(example).expect("an answer to an outstanding call");
     let error = client.outcome(call).expect_err("the server refused the call");
     assert_eq!(error.kind(), Code::Unimplemented);
-    assert_eq!(error.message(), "service \"Calc\" has no method \"addd\"");
+    assert_eq!(error.message(), NO_METHOD);
     assert!(error.is_not_started() && !error.is_application());
     assert_eq!((error.details(), error.retry_after()), (None, None));
 }

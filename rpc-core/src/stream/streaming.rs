@@ -13,9 +13,12 @@ use std::{
 
 use futures_core::Stream;
 
-use super::inbox::{Chunk, Found, Inbox, read_block};
+use super::{
+    Upload,
+    inbox::{Chunk, Found, Inbox, read_block},
+};
 use crate::{
-    Code, Error, Failure, Metadata, Value,
+    Code, Encode, Error, Failure, Metadata, Value,
     limits::MAX_NESTING,
     message,
     payload::{Body, Payload},
@@ -41,6 +44,12 @@ pub trait Source: Send {
 
     /// Sends a key and its text along, if the call was not sent yet.
     fn set_metadata(&mut self, key: &str, value: &str);
+
+    /// Marks the call as one that may be repeated, if it was not sent yet.
+    fn set_idempotent(&mut self);
+
+    /// Takes the stream that the call sends, if it was not sent yet.
+    fn set_upload(&mut self, upload: Upload);
 }
 
 /// A stream of values from the other end: what a streaming method gives its caller, and what a handler gets for a parameter
@@ -131,10 +140,47 @@ impl<T, E> Streaming<T, E> {
         }
     }
 
+    /// Marks the call as one that may be repeated when it is not known whether it ran, as `#[rpc(idempotent)]` does for a method. Ignored where
+    /// the stream was polled, and at a server.
+    pub fn idempotent(mut self) -> Self {
+        if let Origin::Client(source) = &mut self.origin {
+            source.set_idempotent();
+        }
+        self
+    }
+
+    /// Sends the items of a stream, to a method that takes one: for calls by name. The stream that comes back polls it. Ignored where that was
+    /// polled, and at a server.
+    pub fn sending<S>(mut self, stream: S) -> Self
+    where
+        S: Stream<Item: Encode> + Send + 'static,
+    {
+        if let Origin::Client(source) = &mut self.origin {
+            source.set_upload(Upload::new(stream, Encode::append));
+        }
+        self
+    }
+
     /// How many items the producer has dropped until here, because this end took them too slowly and the method is marked
     /// `#[rpc(drop_oldest = …)]`.
     pub fn lost(&self) -> u64 {
         self.lost
+    }
+}
+
+impl<T> Streaming<T> {
+    /// The same stream, whose own errors are `F`: those of its items, and the one of the method that returns it. For calls by name.
+    pub fn app_error<F: Failure>(mut self) -> Streaming<T, F> {
+        Streaming {
+            origin: mem::replace(&mut self.origin, Origin::Ended(Metadata::new())),
+            block: mem::take(&mut self.block),
+            at: self.at,
+            max_nesting: self.max_nesting,
+            run: self.run.take(),
+            large: self.large.take(),
+            lost: self.lost,
+            items: PhantomData,
+        }
     }
 }
 

@@ -4,7 +4,7 @@
 //! two pages, and each one that stays is told once. Finding the place is a binary search; what a page costs is bounded by its limits, whatever
 //! the server has.
 
-use std::future::ready;
+use std::{future::ready, sync::Arc};
 
 use rpc_core::{
     Answer, Dispatcher, Error, Request, Session, Structs, Value, builtin,
@@ -15,7 +15,7 @@ use rpc_core::{
 };
 use serde::Serialize;
 
-use super::Listing;
+use crate::directory::Directory;
 
 /// What a page takes beside its services: its token, which is a method's name, and its fields.
 const ENVELOPE: usize = 512;
@@ -25,12 +25,12 @@ const HEAD: usize = 4;
 
 /// The dispatcher of `rpc.Reflection`.
 pub(crate) struct Reflection {
-    listing: Listing,
+    directory: Arc<Directory>,
 }
 
 impl Reflection {
-    pub(crate) fn new(listing: Listing) -> Self {
-        Self { listing }
+    pub(crate) fn new(directory: Arc<Directory>) -> Self {
+        Self { directory }
     }
 
     fn describe(&self, request: Request) -> Answer {
@@ -38,7 +38,7 @@ impl Reflection {
             Ok(question) => question,
             Err(error) => return request.refuse(error),
         };
-        match question.answer(&(self.listing)()) {
+        match question.answer(&self.directory.describe()) {
             Ok(page) => answer(request, &page),
             Err(error) => request.fail(error),
         }

@@ -147,17 +147,21 @@ mod tests {
 
     use super::serve;
     use crate::{
+        directory::Directory,
         driver,
         hooks::Hooks,
         keys::Keys,
+        methods::Methods,
         opening::Opening,
         router::Router,
         shared::{Bounds, Shared},
     };
 
     fn shared() -> Shared {
-        let router = Router::new(Vec::new(), Vec::new(), false, Hooks::default())
-            .expect("no two services have one name");
+        let directory = Directory::new(Vec::new(), Vec::new(), Methods::default());
+        let router =
+            Router::new(Vec::new(), Vec::new(), Arc::new(directory), false, Hooks::default())
+                .expect("no two services have one name");
         Shared::new(router, Config::default(), Bounds::default(), TypeMap::new())
     }
 

@@ -23,7 +23,7 @@
 
 use std::{cmp::Reverse, sync::Arc, time::Instant};
 
-use super::{link::LinkId, streaming::Streams};
+use super::{link::LinkId, name::MethodName, streaming::Streams};
 use crate::{Metadata, limits::MAX_CALLS_PER_CHANNEL, value::Encoder};
 
 const SLOT_BITS: u32 = 20;
@@ -38,7 +38,7 @@ const KEPT_SLOTS: usize = 1024;
 #[derive(Debug, Default)]
 pub struct Outgoing {
     /// The method's full name.
-    pub method: &'static str,
+    pub method: MethodName,
     /// The encoded arguments, kept until the call has ended.
     pub arguments: Encoder,
     /// What the user sends along.

@@ -33,6 +33,7 @@ mod connecting;
 mod expiring;
 mod interface;
 mod link;
+mod name;
 mod receiving;
 mod repeating;
 mod sending;
@@ -51,6 +52,7 @@ pub use self::{
     calls::{CallRef, Outgoing},
     interface::{Config, Event, Outlook, Overdue, Phase, Remains, Room, Transmitted},
     link::{Late, LinkId},
+    name::MethodName,
 };
 use crate::{Error, Violation, buffer::WriteBuffer, message, random::Random};
 

@@ -249,7 +249,7 @@ impl<W: Default> Channel<W> {
         self.write_cancel(slot);
         let entry = self.calls.entry(slot);
         entry.stage = Stage::Expired;
-        let error = streams_unasked(entry.outgoing.method);
+        let error = streams_unasked(&entry.outgoing.method);
         self.end_streams(slot);
         Event::Answered(&mut self.calls.entry(slot).waiter, Err(error))
     }

@@ -50,7 +50,7 @@ impl Channel {
     }
 
     fn submit(&mut self, timeout: Option<Duration>) -> CallRef {
-        let mut outgoing = Outgoing { method: "m", ..Outgoing::default() };
+        let mut outgoing = Outgoing { method: "m".into(), ..Outgoing::default() };
         msgpack::write_array_len(outgoing.arguments.buffer(), 0);
         let deadline = timeout.map(|timeout| self.now + timeout);
         self.machine.submit(&mut outgoing, deadline, None, self.now).expect("there is room")
@@ -658,12 +658,12 @@ fn a_full_channel_gives_the_call_back() {
     for _ in 0..crate::limits::MAX_CALLS_PER_CHANNEL {
         assert!(channel.machine.submit(&mut Outgoing::default(), None, None, channel.now).is_ok());
     }
-    let mut outgoing = Outgoing { method: "again", ..Outgoing::default() };
+    let mut outgoing = Outgoing { method: "again".into(), ..Outgoing::default() };
     let refused = channel.machine.submit(&mut outgoing, None, Some("mine".to_owned()), channel.now);
     let (error, waiter) = refused.expect_err("no slot is left");
     assert_eq!(error.kind(), Code::ResourceExhausted);
     assert!(error.is_not_started());
-    assert_eq!((outgoing.method, waiter.as_deref()), ("again", Some("mine")));
+    assert_eq!((&*outgoing.method, waiter.as_deref()), ("again", Some("mine")));
 }
 
 #[test]

@@ -81,7 +81,7 @@ impl World {
                 (script.streams, script.takes, script.opens_only)
             });
         let mut outgoing = Outgoing {
-            method: "Test.run",
+            method: "Test.run".into(),
             arguments,
             oneway,
             idempotent,

@@ -1,11 +1,9 @@
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
-};
+use std::sync::Arc;
 
 use rpc_core::description::Argument;
 
 use super::*;
+use crate::methods::Methods;
 
 /// So many methods with texts of a usual length.
 fn service(name: &str, methods: std::ops::Range<usize>) -> ServiceDescription {
@@ -138,13 +136,30 @@ fn one_service_can_be_asked_for() {
 
 #[test]
 fn what_there_is_is_asked_for_anew_for_each_page() {
-    let asked = AtomicUsize::new(0);
-    let reflection = Reflection::new(Arc::new(move || {
-        // A method more, each time.
-        let now = asked.fetch_add(1, Ordering::Relaxed);
-        [service("A", 0..now)].into()
-    }));
-    let pages = [0, 1, 2].map(|_| question("", 0).answer(&(reflection.listing)()));
-    let counts = pages.map(|page| page.expect("there is one").services[0].methods.len());
-    assert_eq!(counts, [0, 1, 2]);
+    let methods = Methods::default();
+    let directory = Arc::new(Directory::new(Vec::new(), Vec::new(), methods.clone()));
+    let reflection = Reflection::new(directory);
+    let count = || {
+        let page = question("", 0).answer(&reflection.directory.describe()).expect("there is one");
+        page.services.iter().map(|service| service.methods.len()).sum::<usize>()
+    };
+    assert_eq!(count(), 0);
+    methods.register("A.one", |(): ()| 1).expect("its name is free");
+    methods.register("two", |(): ()| 2).expect("its name is free");
+    assert_eq!(count(), 2);
+    methods.remove("A.one");
+    assert_eq!(count(), 1);
+}
+
+#[test]
+fn methods_without_a_service_are_told_once_too() {
+    let methods = Methods::default();
+    for name in ["A.b", "a", "b", "c"] {
+        methods.register(name, |(a, b): (i64, String)| (a, b)).expect("its name is free");
+    }
+    let directory = Directory::new(Vec::new(), Vec::new(), methods);
+    let services = directory.describe();
+    let (seen, pages) = walk(&services, 1);
+    assert_eq!((seen, pages), (vec![".a".into(), ".b".into(), ".c".into(), "A.b".into()], 4));
+    assert_eq!(services[0].methods[0].to_string(), "a(1: i64, 2: String) -> (i64, String)");
 }

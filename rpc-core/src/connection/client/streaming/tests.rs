@@ -95,7 +95,7 @@ impl Client {
 
     /// Sends a call; the ids of calls are 0, 1, ….
     fn call(&mut self, outgoing: Outgoing, timeout: Option<Duration>) -> CallRef {
-        let mut outgoing = Outgoing { method: "m", ..outgoing };
+        let mut outgoing = Outgoing { method: "m".into(), ..outgoing };
         let deadline = timeout.map(|timeout| self.now + timeout);
         let waiter = Waiter::default();
         let call = self.machine.submit(&mut outgoing, deadline, waiter, self.now).expect("room");
