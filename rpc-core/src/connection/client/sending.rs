@@ -43,9 +43,8 @@ impl<W: Default> Channel<W> {
             return None;
         }
         let metadata = outgoing.metadata.as_ref().map_or_else(MetadataRef::default, |m| m.view());
-        let method: &str = &outgoing.method;
         // The head takes the method's name, the metadata and at most 40 bytes around them.
-        let size = outgoing.arguments.len() + method.len() + metadata.len() + 40;
+        let size = outgoing.arguments.len() + outgoing.method.len() + metadata.len() + 40;
         if size > limit {
             if early {
                 return None;
@@ -71,7 +70,8 @@ impl<W: Default> Channel<W> {
         let stragglers =
             if entry.streams.is_some() { STRAGGLERS_OF_STREAM } else { STRAGGLERS_OF_CALL };
         link.expect_stragglers(stragglers);
-        let head = |out: &mut Vec<u8>| message::write_call(out, id, method, extras, metadata);
+        let head =
+            |out: &mut Vec<u8>| message::write_call(out, id, &outgoing.method, extras, metadata);
         (entry.position, entry.ordinal) = if is_large(outgoing.arguments.len()) {
             let tag = if id.is_some() { slot } else { Link::NOBODY };
             link.bulk.push(id, Some(tag), 0, head, &mut outgoing.arguments);
