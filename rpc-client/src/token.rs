@@ -78,6 +78,11 @@ impl fmt::Debug for Token {
 /// # Ok(())
 /// # }
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no source of tokens",
+    label = "must be a `Token`, or a closure that returns a future of `Result<Token, rpc::Error>`",
+    note = "write `Token::new(\"…\")` for a token that is always the same"
+)]
 pub trait TokenSource: Send + Sync + 'static {
     /// A token for the calls from now on.
     ///
@@ -93,6 +98,7 @@ impl TokenSource for Token {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<S, F> TokenSource for S
 where
     S: Fn() -> F + Send + Sync + 'static,

@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 use x509_cert::{
-    Certificate as X509,
+    Certificate as X509, Version,
     der::Decode,
     ext::pkix::{SubjectAltName, name::GeneralName},
 };
@@ -34,6 +34,11 @@ pub(super) fn is_self_issued(der: &[u8]) -> bool {
         let certificate = parsed.tbs_certificate();
         certificate.issuer() == certificate.subject()
     })
+}
+
+/// Whether a certificate is of a version before 3, the first one with extensions, without which nobody verifies any (RFC 5280, 4.1.2.1).
+pub(super) fn is_outdated(der: &[u8]) -> bool {
+    X509::from_der(der).is_ok_and(|parsed| parsed.tbs_certificate().version() != Version::V3)
 }
 
 fn names(certificate: &X509) -> Vec<String> {

@@ -19,7 +19,7 @@ use rustls::{
 };
 use zeroize::Zeroizing;
 
-use super::{Provider, words};
+use super::{Provider, certificate::is_outdated, words};
 use crate::Error;
 
 /// Where PEM comes from.
@@ -144,7 +144,11 @@ impl Identity {
                 return Err(Error::invalid_argument(message));
             }
             Err(error) => {
-                let why = "the first certificate cannot be read";
+                let why = if certified.cert.first().is_some_and(|first| is_outdated(first)) {
+                    "its first certificate has an old version of X.509, and 3 is needed, which `openssl x509 -req` makes when it is given extensions (`-extfile`)"
+                } else {
+                    "the first certificate cannot be read"
+                };
                 return Err(certificate.wrong(why).with_source(error));
             }
         }

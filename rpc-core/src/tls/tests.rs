@@ -47,6 +47,27 @@ bu1E4MYLZLg=
 -----END CERTIFICATE-----
 ";
 
+/// Of version 1, as `openssl x509 -req` makes them without extensions.
+const OUTDATED: &str = "\
+-----BEGIN CERTIFICATE-----
+MIIBGDCBwAIUdB9EMdjvpq8eJGgufJioFvkebjIwCgYIKoZIzj0EAwIwETEPMA0G
+A1UEAwwGdGVzdGNhMB4XDTI2MTEyOTAyMDc1OFoXDTM2MTEyNjAyMDc1OFowDjEM
+MAoGA1UEAwwDb2xkMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEq5WRMCGrSEkc
+YxOj/2j6koH9tP2CAyPgZTBJce3s2C6cFKK9XWsoZ9U9/zxw1Cc6ROUBzOWvqEMY
+hNuo5ExQGTAKBggqhkjOPQQDAgNHADBEAiBAV0dbUPREfr/0mf3n8hoe7ryz7RI3
+uTvJ7aN/6C7dkAIgOUYdftQHASLr4h1TqBX0uHaiE5j2dn8Y3DUV/ZmWk8w=
+-----END CERTIFICATE-----
+";
+
+/// The key of the certificate before, which is used nowhere else.
+const OUTDATED_KEY: &str = "\
+-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgVBVHtHHU1b2W6Bvz
+WTTUZexrAZupMA2/YUn0eChixZahRANCAASrlZEwIatISRxjE6P/aPqSgf20/YID
+I+BlMElx7ezYLpwUor1dayhn1T3/PHDUJzpE5QHM5a+oQxiE26jkTFAZ
+-----END PRIVATE KEY-----
+";
+
 fn der(pem: &str) -> CertificateDer<'static> {
     CertificateDer::from_pem_slice(pem.as_bytes()).expect("it is PEM")
 }
@@ -268,4 +289,11 @@ fn a_host_is_the_name_that_is_verified() {
     assert!(error.to_string().contains("`server_name`"), "{error}");
     let tls = tls.server_name("other.internal").expect("it is a name");
     assert_eq!(tls.name_at("calc.internal:7443").expect("it is set").to_str(), "other.internal");
+}
+
+#[test]
+fn a_certificate_of_an_old_version_is_called_that() {
+    let error = ServerTls::from_pem(OUTDATED, OUTDATED_KEY).expect_err("it has no extensions");
+    assert_eq!(error.kind(), Code::InvalidArgument);
+    assert!(error.message().contains("old version of X.509"), "{error}");
 }
