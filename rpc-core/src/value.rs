@@ -7,7 +7,7 @@
 //! `Bytes`, `Vec<u8>` and `&[u8]` as a *whole* value are MessagePack `bin` (PROTOCOL 5.5); a large `Bytes`
 //! is neither copied in nor out. Inside of other types serde decides.
 
-use std::any::Any;
+use std::any::{Any, type_name};
 
 use bytes::Bytes;
 use rmp_serde::config::BytesMode;
@@ -402,7 +402,19 @@ impl<'a> Encoded<'a> {
         let mut deserializer = rmp_serde::Deserializer::from_read_ref(self.present()?);
         // The walk has bounded the nesting; an enum adds a level of recursion of its own.
         deserializer.set_max_depth(usize::from(MAX_NESTING) * 2);
-        T::deserialize(&mut deserializer).map_err(|error| self.wrong(error))
+        T::deserialize(&mut deserializer).map_err(|error| match error {
+            rmp_serde::decode::Error::TypeMismatch(marker) => {
+                let found = msgpack::type_name(marker.to_u8());
+                // Of a type that is made of others, it may be a part that does not fit.
+                match type_name::<T>() {
+                    simple if !simple.contains(['<', ':', '(', '[']) => {
+                        self.wrong(format_args!("expected {simple}, found {found}"))
+                    }
+                    _ => self.wrong(format_args!("{found} does not fit there")),
+                }
+            }
+            error => self.wrong(error),
+        })
     }
 
     pub(crate) fn wrong(self, why: impl std::fmt::Display) -> Error {

@@ -138,12 +138,15 @@ fn an_error_names_its_value() {
         (&[][..], "the answer does not decode: the bytes end inside a value"),
         (&[1, 2], "the answer does not decode: expected the end, found a second value"),
         (&[0xc1], "the answer does not decode: 0xc1 is not a MessagePack value"),
+        (&[0xa1, b'x'], "the answer does not decode: expected u8, found a string"),
     ] {
         let error = u8::decode(Encoded::whole("answer", bytes)).expect_err("no value");
         assert_eq!((error.kind(), error.message()), (Code::InvalidArgument, message));
     }
     let error = Encoded::whole("answer", &[1]).str().expect_err("a number is no text");
     assert!(error.message().ends_with("expected a string, found an unsigned integer"), "{error}");
+    let error = Vec::<u8>::decode(Encoded::whole("answer", &[0x91, 0xa1, b'x'])).expect_err("x");
+    assert_eq!(error.message(), "the answer does not decode: a string does not fit there");
     let error = Encoded::whole("answer", &[0xcd, 1, 0]);
     assert!(u8::decode(error).is_err(), "256 is not a byte");
 }
