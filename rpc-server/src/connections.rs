@@ -80,7 +80,8 @@ impl Connections {
         #[cfg(feature = "tls")]
         let accepted = match (accepted, &self.tls) {
             (Accepted::Tcp(stream, _), Some(tls)) => {
-                let serving = crate::tls::serve(stream, tls.current(), opening, shared, wakes);
+                let serving =
+                    crate::opening::tls::serve(stream, tls.current(), opening, shared, wakes);
                 self.tasks.spawn(async move {
                     let _place = place;
                     serving.await;

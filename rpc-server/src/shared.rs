@@ -27,7 +27,7 @@ pub(crate) struct Shared {
     pub(crate) permits: Arc<Permits>,
     /// The keys of which clients must have one.
     #[cfg(feature = "auth")]
-    pub(crate) keys: Option<crate::keys::Keys>,
+    pub(crate) keys: Option<crate::opening::keys::Keys>,
     /// What the handlers of all services share.
     pub(crate) state: Arc<TypeMap>,
     phase: AtomicU8,
@@ -84,7 +84,7 @@ impl Shared {
 
     /// The same, of a server whose clients must have one of these keys, if there are any.
     #[cfg(feature = "auth")]
-    pub(crate) fn asking_for(self, keys: Option<crate::keys::Keys>) -> Self {
+    pub(crate) fn asking_for(self, keys: Option<crate::opening::keys::Keys>) -> Self {
         Self { keys, ..self }
     }
 

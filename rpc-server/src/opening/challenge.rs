@@ -19,7 +19,7 @@ use super::Opening;
 use crate::{
     driver::{self, LINGER},
     end::End,
-    keys::{Keys, random},
+    opening::keys::{Keys, random},
     shared::Shared,
     trace,
     wakes::Wakes,
@@ -150,9 +150,9 @@ mod tests {
         directory::Directory,
         driver,
         hooks::Hooks,
-        keys::Keys,
         methods::Methods,
         opening::Opening,
+        opening::keys::Keys,
         router::Router,
         shared::{Bounds, Shared},
     };

@@ -1,5 +1,9 @@
 //! Where a server listens: TCP, with TLS or without, a Unix socket, or a listener that somebody else bound.
 
+mod lock_file;
+mod options;
+mod socket_file;
+
 use std::{io, net::SocketAddr, path::Path, time::Duration};
 
 use rpc_core::{Address, Credentials, Error, Peer, limits};
@@ -9,10 +13,8 @@ use tokio::{
     task::spawn_blocking,
 };
 
-use crate::{
-    listen_options::ListenOptions,
-    socket_file::{self, SocketFile},
-};
+pub use self::options::ListenOptions;
+use self::socket_file::SocketFile;
 
 /// A bound socket that accepts connections.
 ///

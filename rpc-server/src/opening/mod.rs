@@ -9,6 +9,10 @@
 
 #[cfg(feature = "auth")]
 mod challenge;
+#[cfg(feature = "auth")]
+pub(crate) mod keys;
+#[cfg(feature = "tls")]
+pub(crate) mod tls;
 
 #[cfg(any(feature = "auth", feature = "tls"))]
 use std::{future::poll_fn, pin::pin, task::Poll};

@@ -3,11 +3,14 @@
 //! Asked once for each connection, when it is accepted. An address that is denied is closed without a word; a process that is not admitted,
 //! or an address that has too many, is told (see [`connections`](crate::connections)).
 
+mod address_rules;
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use rpc_core::{Credentials, Error};
 
-use crate::{address_rules::AddressRules, trace};
+pub use self::address_rules::AddressRules;
+use crate::trace;
 
 type Rule = Box<dyn Fn(&Credentials) -> bool + Send + Sync>;
 

@@ -29,7 +29,7 @@ use std::{
 
 use socket2::{Domain, SockAddr, Socket, Type};
 
-use crate::lock_file::LockFile;
+use super::lock_file::LockFile;
 
 /// So often is the name tried while files come and go in its place.
 const ATTEMPTS: usize = 16;

@@ -6,13 +6,11 @@ use rpc_core::{
     limits::LEAST_SECRET,
 };
 
-use crate::Server;
-
 /// What the program said.
 #[derive(Debug, Default)]
 pub(crate) struct Asked {
-    keys: Vec<Key>,
-    ring: Option<Keyring>,
+    pub(crate) keys: Vec<Key>,
+    pub(crate) ring: Option<Keyring>,
 }
 
 /// What a running server holds its clients against.
@@ -56,24 +54,5 @@ pub(crate) fn random<const N: usize>() -> Result<[u8; N], Error> {
     match getrandom::fill(&mut bytes) {
         Ok(()) => Ok(bytes),
         Err(error) => Err(Error::internal(format!("the system has no random bytes: {error}"))),
-    }
-}
-
-impl Server {
-    /// Asks clients for a shared key, and accepts this one; may be said for several. Without, none is asked for.
-    ///
-    /// A client has it from `key` on its builder. Both ends prove to each other that they have it, before any call is read; a handler sees
-    /// its id in [`Context::key_id`](rpc_core::Context::key_id). It says who is there. It does not encrypt or protect what follows: over
-    /// plain TCP it is for networks whose lines nobody taps or alters.
-    pub fn key(mut self, key: Key) -> Self {
-        self.keys.keys.push(key);
-        self
-    }
-
-    /// The same with a ring of keys, which may change while the server runs; in the place of [`key`](Self::key). One without keys accepts
-    /// nobody.
-    pub fn keys(mut self, ring: Keyring) -> Self {
-        self.keys.ring = Some(ring);
-        self
     }
 }
