@@ -455,6 +455,7 @@
 //! | DEBUG | a connection opened, a connection ended | `peer`, `end` |
 //! | DEBUG | a connection was closed at once, and why | `peer` |
 //! | WARN | the first poll of a method's handler that took 10 ms | `method`, `spent` |
+//! | WARN | the first call of a method whose handler asked for a [state](Context::state) that there is not | `method`, `missing` |
 //! | WARN | a connection could not be accepted | `error`, `pause` |
 //! | WARN | the rule of [`Server::allow_unix_peers`] panicked | `credentials` |
 //!
