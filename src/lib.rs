@@ -264,6 +264,8 @@
 //! A hook runs in the connection's task, in front of handlers of every kind, under the call's deadline. `CalcClient::local` has none. A handler's own calls do
 //! not pass its caller's token on: the channel that they are made on has a source of its own.
 //!
+//! `docs/SECURITY.md` in the repository says which means there are against whom, what each does not stop, and which to choose.
+//!
 //! # When connections fail
 //!
 //! A channel outlives its connections. A call that was never written waits for the next one, up to
@@ -455,6 +457,7 @@
 //! | DEBUG | a connection opened, a connection ended | `peer`, `end` |
 //! | DEBUG | a connection was closed at once, and why | `peer` |
 //! | WARN | the first poll of a method's handler that took 10 ms | `method`, `spent` |
+//! | WARN | the first call of a method whose handler asked for a [state](Context::state) that there is not | `method`, `missing` |
 //! | WARN | a connection could not be accepted | `error`, `pause` |
 //! | WARN | the rule of [`Server::allow_unix_peers`] panicked | `credentials` |
 //!

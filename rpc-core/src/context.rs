@@ -73,6 +73,11 @@ pub struct Context {
     response: OnceLock<Box<Mutex<Metadata>>>,
 }
 
+/// The source of the error of [`Context::state`]: which type is missing.
+#[derive(Debug, thiserror::Error)]
+#[error("the server has no state of the type `{0}`; give it one with `Server::state`")]
+pub struct MissingState(pub &'static str);
+
 /// What a hook of the server attaches to a call.
 pub type Extension = Box<dyn Any + Send + Sync>;
 
@@ -166,7 +171,7 @@ impl Context {
     ///
     /// # Errors
     ///
-    /// `internal`, where the server has none: the message names the type.
+    /// `internal`, where the server has none. Which type it is, is the server's affair: its log says so, and the error's source in this process.
     ///
     /// ```
     /// use rpc_core::{Context, Error};
@@ -182,10 +187,9 @@ impl Context {
     pub fn state<T: Send + Sync + 'static>(&self) -> Result<&T, Error> {
         let state = self.surroundings.state.as_ref().and_then(|state| state.get());
         state.ok_or_else(|| {
-            Error::internal(format!(
-                "the server has no state of the type `{}`; give it one with `Server::state`",
-                type_name::<T>()
-            ))
+            // A handler mostly passes it on to its caller, who has no use for the types of the server.
+            let message = "the server lacks a state that the handler needs; its log names the type";
+            Error::internal(message).with_source(MissingState(type_name::<T>()))
         })
     }
 

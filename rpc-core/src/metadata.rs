@@ -4,8 +4,13 @@
 //! frame, which were checked when the frame was. Both hold the entries as they stand on the wire
 //! (PROTOCOL 7), so that neither parsing nor sending allocates. The size is bounded by
 //! [`MAX_METADATA_SIZE`](crate::limits::MAX_METADATA_SIZE).
+//!
+//! Values may be secrets: `Debug` shows the keys alone, and memory that entries lay in is overwritten before it is given back. That does not
+//! reach the messages in which they travel.
 
-use std::{fmt, time::Duration};
+use std::{fmt, mem, time::Duration};
+
+use zeroize::Zeroize;
 
 use crate::{
     Error,
@@ -21,6 +26,9 @@ mod key {
 
 /// The key under which a caller sends its credentials.
 pub const AUTHORIZATION: &str = "authorization";
+
+/// What the heads of a key and its value take at most.
+const HEADS: usize = 10;
 
 /// What the head of the map and the protocol's own entries take at most: 3, 10 and 6 bytes.
 const MAX_OWN_SIZE: usize = 19;
@@ -53,6 +61,7 @@ impl Metadata {
     /// Sets `key` to a text.
     pub fn insert(&mut self, key: &str, value: &str) {
         self.remove(key);
+        self.make_room(key.len() + value.len() + HEADS);
         msgpack::write_str(&mut self.entries, key);
         msgpack::write_str(&mut self.entries, value);
         self.count += 1;
@@ -61,9 +70,20 @@ impl Metadata {
     /// Sets `key` to bytes.
     pub fn insert_bin(&mut self, key: &str, value: &[u8]) {
         self.remove(key);
+        self.make_room(key.len() + value.len() + HEADS);
         msgpack::write_str(&mut self.entries, key);
         msgpack::write_bin(&mut self.entries, value);
         self.count += 1;
+    }
+
+    /// Makes room for so many bytes, and overwrites the memory that was too small.
+    fn make_room(&mut self, more: usize) {
+        let (size, capacity) = (self.entries.len() + more, self.entries.capacity());
+        if size > capacity {
+            let mut roomy = Vec::with_capacity(size.max(2 * capacity));
+            roomy.extend_from_slice(&self.entries);
+            mem::replace(&mut self.entries, roomy).zeroize();
+        }
     }
 
     /// Removes `key`.
@@ -140,6 +160,16 @@ impl Metadata {
 
     fn has_empty_key(&self) -> bool {
         self.view().iter().any(|(key, _)| key.is_empty())
+    }
+}
+
+impl Drop for Metadata {
+    fn drop(&mut self) {
+        // Most calls have none.
+        if self.entries.capacity() != 0 {
+            // With what lies behind the last entry, where one was removed.
+            self.entries.zeroize();
+        }
     }
 }
 

@@ -17,6 +17,7 @@ use std::{
 use rpc_core::{
     Answer, Error, Outcome, Request, Session, Surroundings,
     connection::server::{CallKey, Permits},
+    context::MissingState,
     current,
     current::Inherited,
     description::Run,
@@ -255,6 +256,19 @@ impl<'a> Handlers<'a> {
         let route = self.router.route(method);
         if route.run == Run::Inline && route.is_news() {
             trace::slow_poll(&route.name, spent);
+        }
+    }
+
+    /// The handler in `slot` ended with this error: says so, the first time that one of its method lacks a state.
+    #[cold]
+    pub(crate) fn note_lack(&self, slot: u32, error: &Error) {
+        let source = std::error::Error::source(error);
+        let missing = source.and_then(|source| source.downcast_ref::<MissingState>());
+        if let Some(missing) = missing {
+            let route = self.router.route(self.slots[slot as usize].method);
+            if route.is_lack_news() {
+                trace::state_missing(&route.name, missing);
+            }
         }
     }
 

@@ -31,6 +31,8 @@ pub(crate) struct Route {
     pub(crate) takes: bool,
     /// Whether it was told that its handler holds others up.
     is_told: AtomicBool,
+    /// Whether it was told that its handler lacks a state.
+    is_lack_told: AtomicBool,
 }
 
 impl Route {
@@ -49,6 +51,7 @@ impl Route {
             streams: description.streams.is_some(),
             takes: description.takes.is_some(),
             is_told: AtomicBool::new(false),
+            is_lack_told: AtomicBool::new(false),
         }
     }
 
@@ -63,9 +66,14 @@ impl Route {
         self.streams || self.takes
     }
 
-    /// Whether this is the first time that something is told of it.
+    /// Whether this is the first time that it holds others up.
     pub(crate) fn is_news(&self) -> bool {
         !self.is_told.swap(true, Ordering::Relaxed)
+    }
+
+    /// Whether this is the first time that it lacks a state.
+    pub(crate) fn is_lack_news(&self) -> bool {
+        !self.is_lack_told.swap(true, Ordering::Relaxed)
     }
 }
 

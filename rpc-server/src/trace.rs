@@ -6,13 +6,13 @@
 #[cfg(feature = "tracing")]
 pub(crate) use on::{
     Call, Connection, Scope, accept_failed, connection_panicked, denied, refused, rule_panicked,
-    slow_poll, turned_away,
+    slow_poll, state_missing, turned_away,
 };
 
 #[cfg(not(feature = "tracing"))]
 pub(crate) use off::{
     Call, Connection, Scope, accept_failed, connection_panicked, denied, refused, rule_panicked,
-    slow_poll, turned_away,
+    slow_poll, state_missing, turned_away,
 };
 
 #[cfg(feature = "tracing")]
@@ -133,6 +133,11 @@ mod on {
         warn!(target: "rpc", "the task of a connection panicked; its calls were dropped, and the server goes on");
     }
 
+    /// A handler asked for a state that the server was not given. Its caller is not told which.
+    pub(crate) fn state_missing(method: &str, missing: &dyn fmt::Display) {
+        warn!(target: "rpc", method, %missing, "a handler lacks a state");
+    }
+
     pub(crate) fn slow_poll(method: &str, spent: Duration) {
         warn!(
             target: "rpc",
@@ -202,6 +207,8 @@ mod off {
     pub(crate) fn accept_failed(_: &io::Error, _: Duration) {}
 
     pub(crate) fn connection_panicked() {}
+
+    pub(crate) fn state_missing(_: &str, _: &dyn fmt::Display) {}
 
     pub(crate) fn slow_poll(_: &str, _: Duration) {}
 }

@@ -1,5 +1,6 @@
 //! Who may call: hooks are asked before anything of a call is decoded, and decide for every kind of method alike.
 
+mod beside_traits;
 mod hiding;
 mod panicking;
 mod vault;

@@ -12,6 +12,7 @@ mod accepting;
 mod calls;
 mod connections;
 mod holding;
+mod lacking;
 mod log;
 mod once;
 mod streams;

@@ -103,7 +103,13 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<'_, T> {
         let mut blank = None;
         match ended {
             Ended::Answer(mut answer) => {
-                let outcome = answer.outcome().err().map_or(Outcome::Ok, Outcome::from);
+                let outcome = match answer.outcome() {
+                    Ok(_) => Outcome::Ok,
+                    Err(error) => {
+                        self.handlers.note_lack(slot, error);
+                        Outcome::from(error)
+                    }
+                };
                 let instead = if answer.has_metadata() {
                     self.answer_with_metadata(key, &mut answer, was_pending)
                 } else {

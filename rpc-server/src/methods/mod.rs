@@ -49,6 +49,9 @@ struct Registry {
 
 /// The closures of a server, which can be changed while it runs. Cheap to clone; all clones are of one server.
 ///
+/// A hook of [`Server::authorize`](crate::Server::authorize) gets for each of them the description that it gets for a name which does not exist: one without a
+/// name, which requires nothing. It goes by [`Context::method`](rpc_core::Context::method), which is the name that was registered.
+///
 /// ```
 /// # async fn example() -> Result<(), rpc_core::Error> {
 /// use rpc_server::Server;

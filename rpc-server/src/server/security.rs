@@ -61,9 +61,13 @@ impl Server {
     /// Refuse with [`Error::unauthenticated`] whom you do not know, and with [`Error::permission_denied`] who may not. The caller gets that error, marked as
     /// [not started](Error::is_not_started). A panic of a hook ends its call with `internal`.
     ///
-    /// The hook is asked about methods that do not exist, too, with a description without a name: only who is admitted is told what there is.
+    /// The hook is asked about methods that do not exist, too, with a description without a name: only who is admitted is told what there is. It
+    /// is asked about the services that every server has (`rpc.Reflection`, `rpc.Health`), which require nothing. A closure ([`register`](Self::register))
+    /// has the same description without a name, and can require nothing: a hook that goes by [`requires`](Method::requires) alone admits everybody to
+    /// it. Which closure it is, [`Context::method`] says.
+    ///
     /// It runs in the task of its connection, under the call's deadline, and must not block: see [`authorize_async`](Self::authorize_async).
-    /// Services in one process (`CalcClient::local`, [`serve_stream`]) have no hooks.
+    /// Services in one process (`CalcClient::local`, [`serve_stream`](crate::serve_stream)) have no hooks.
     ///
     /// ```
     /// # fn example(server: rpc_server::Server) -> rpc_server::Server {
