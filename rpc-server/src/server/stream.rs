@@ -32,7 +32,7 @@ pub async fn serve_stream(
     serve_stream_with(transport, dispatchers, TypeMap::new()).await
 }
 
-/// The same, with what [`Server::state`] would give the handlers. For tests without a socket, whose client is a channel over the pipe's other end.
+/// The same, with what [`Server::state`](crate::Server::state) would give the handlers. For tests without a socket, whose client is a channel over the pipe's other end.
 ///
 /// # Errors
 ///
