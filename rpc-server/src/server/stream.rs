@@ -13,7 +13,7 @@ use crate::{
     shared::{Bounds, Shared},
 };
 
-/// Serves these services on a transport that the program brings, such as a pipe, until it is closed. Nothing else: what a [`Server`] answers by
+/// Serves these services on a transport that the program brings, such as a pipe, until it is closed. Nothing else: what a [`Server`](crate::Server) answers by
 /// itself, about what it offers and how it does, there is nobody to ask here who does not know it.
 ///
 /// Who is at its other end is the program's own affair: there are no hooks as of [`Server::authorize`](crate::Server::authorize), and what methods require is not checked.
