@@ -239,7 +239,7 @@ pub const SMALL_ITEM: usize = 16 << 10;
 /// The size of such a block: 4 KiB, as much as [`POOLED_BUFFERS`] keep, or that of an item that is larger.
 pub const ITEM_BLOCK: usize = SMALL_PAYLOAD;
 
-/// What one answer of `rpc.Reflection.describe` brings, in bytes: 48 KiB (PROTOCOL 12.4). With its envelope it is below the smallest limit on
+/// What one answer of `rpc.Reflection.describe` brings, in bytes: 48 KiB (PROTOCOL 14.4). With its envelope it is below the smallest limit on
 /// messages that an end may have ([`ASSUMED_MESSAGE_SIZE`]).
 pub const REFLECTION_PAGE: usize = 48 << 10;
 
