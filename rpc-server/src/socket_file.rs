@@ -108,15 +108,20 @@ impl Place {
         mode: Option<u32>,
         backlog: i32,
     ) -> io::Result<(UnixListener, SocketFile)> {
+        let replaced = || in_use("another program has replaced the socket while it was made");
         let made = self.path.symlink_metadata()?;
+        // Before permissions are set, which would be those of whatever a link leads to.
+        if !made.file_type().is_socket() {
+            return Err(replaced());
+        }
         let file = SocketFile { path: self.path.clone(), device: made.dev(), inode: made.ino() };
         if let Some(mode) = mode {
             fs::set_permissions(&self.path, Permissions::from_mode(mode))?;
         }
         socket.set_nonblocking(true)?;
         socket.listen(backlog)?;
-        if !made.file_type().is_socket() || !file.is_there() {
-            return Err(in_use("another program has replaced the socket while it was made"));
+        if !file.is_there() {
+            return Err(replaced());
         }
         Ok((UnixListener::from(std::os::fd::OwnedFd::from(socket)), file))
     }
@@ -225,9 +230,15 @@ fn in_use(why: &str) -> io::Error {
 
 #[cfg(test)]
 mod tests {
-    use std::{os::unix::net::UnixStream, process};
+    use std::{
+        os::unix::{fs::symlink, net::UnixStream},
+        process,
+    };
 
-    use super::{Path, PathBuf, Place, UnixListener, fs, io};
+    use super::{
+        Domain, Path, PathBuf, Permissions, PermissionsExt, Place, Socket, Type, UnixListener, fs,
+        io,
+    };
 
     fn place(name: &str) -> (PathBuf, Place) {
         let directory = std::env::temp_dir().join(format!("rpc-file-{}-{name}", process::id()));
@@ -269,6 +280,24 @@ mod tests {
         let tested = leave(&place);
         place.remove(&tested).expect("nobody listens");
         assert_eq!(names_in(&directory), [""; 0]);
+        fs::remove_dir_all(directory).expect("it is there");
+    }
+
+    #[test]
+    fn the_permissions_of_what_a_link_leads_to_stay_as_they_are() {
+        let (directory, place) = place("link");
+        let socket = Socket::new(Domain::UNIX, Type::STREAM, None).expect("a socket");
+        socket.bind(&place.address).expect("the name is free");
+        let other = directory.join("other");
+        fs::write(&other, "secret").expect("the directory is writable");
+        fs::set_permissions(&other, Permissions::from_mode(0o600)).expect("it is there");
+        fs::remove_file(&place.path).expect("it is there");
+        symlink(&other, &place.path).expect("the name is free");
+        let error = place.open(socket, Some(0o666), 1).expect_err("it is no socket");
+        assert!(error.to_string().contains("has replaced the socket"), "{error}");
+        let mode = other.metadata().expect("it is there").permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        assert!(place.path.is_symlink(), "it is not this server's to remove");
         fs::remove_dir_all(directory).expect("it is there");
     }
 
