@@ -12,6 +12,9 @@ use rpc_core::{
 };
 use tokio::sync::watch;
 
+/// A watch keeps its arguments for as long as it lasts, and strangers may watch: so they are at most 4 KiB (PROTOCOL 14.7).
+const MOST_KEPT: usize = 4 << 10;
+
 /// Says how a server and its services do; from [`Server::health`](crate::Server::health).
 ///
 /// Cheap to clone. Services that the server has are serving, unless this says otherwise; so is the server as a whole. A server that drains is
@@ -138,6 +141,13 @@ impl Health {
     }
 
     async fn watch(&self, request: Request) -> Answer {
+        if request.size() > MOST_KEPT {
+            let error = Error::invalid_argument(format!(
+                "the arguments of a watch have {} bytes, more than the {MOST_KEPT} that are kept for one; ask for a service by its name",
+                request.size()
+            ));
+            return request.refuse(error);
+        }
         let service = match service(&request) {
             Ok(service) => service,
             Err(error) => return request.refuse(error),
