@@ -144,6 +144,8 @@ impl Server {
     /// [not started](Error::is_not_started). A panic of a hook ends its call with `internal`.
     ///
     /// The hook is asked about methods that do not exist, too, with a description without a name: only who is admitted is told what there is.
+    /// So it is about [closures](Self::register), which cannot require anything: a hook that goes by what a method requires lets every closure be
+    /// called by everybody whom it knows. Decide about those by their names ([`Context::method`]).
     /// It runs in the task of its connection, under the call's deadline, and must not block: see [`authorize_async`](Self::authorize_async).
     /// Services in one process (`CalcClient::local`, [`serve_stream`]) have no hooks.
     ///
