@@ -22,7 +22,8 @@ pub const MAX_MESSAGE_SIZE: usize = 16 << 20;
 /// taken for a broken frame, because no end can be configured to accept it.
 pub const MAX_FRAME_SIZE: usize = 1 << 30;
 
-/// What a client assumes about a server's message limit until the server's hello has come: 64 KiB (PROTOCOL 1.6).
+/// What a client assumes about a server's message limit until the server's hello has come: 64 KiB (PROTOCOL 1.6). A server takes no larger message of
+/// a client whose hello has not come (PROTOCOL 1.5).
 pub const ASSUMED_MESSAGE_SIZE: usize = 64 << 10;
 
 /// The calls in flight that a server accepts on one connection: 1,024.
@@ -248,3 +249,6 @@ pub const REFLECTION_METHODS: u32 = 1_000;
 
 /// The most methods that a client takes of what a server says it offers: 100,000. A server that never comes to an end is not listened to.
 pub const REFLECTION_TOTAL: usize = 100_000;
+
+/// The arguments of one `rpc.Health.watch`, in bytes: 4 KiB (PROTOCOL 14.7). They are kept for as long as it lasts, and strangers may watch.
+pub const MAX_WATCH_ARGUMENTS: usize = 4 << 10;

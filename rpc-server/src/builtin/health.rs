@@ -8,12 +8,9 @@ use std::{borrow::Cow, collections::BTreeMap, fmt, future::ready, sync::Arc};
 
 use rpc_core::{
     Answer, Dispatcher, Error, HealthStatus, Request, Session, Value, builtin,
-    description::Service, dispatch::slots,
+    description::Service, dispatch::slots, limits::MAX_WATCH_ARGUMENTS,
 };
 use tokio::sync::watch;
-
-/// A watch keeps its arguments for as long as it lasts, and strangers may watch: so they are at most 4 KiB (PROTOCOL 14.7).
-const MOST_KEPT: usize = 4 << 10;
 
 /// Says how a server and its services do; from [`Server::health`](crate::Server::health).
 ///
@@ -141,9 +138,9 @@ impl Health {
     }
 
     async fn watch(&self, request: Request) -> Answer {
-        if request.size() > MOST_KEPT {
+        if request.size() > MAX_WATCH_ARGUMENTS {
             let error = Error::invalid_argument(format!(
-                "the arguments of a watch have {} bytes, more than the {MOST_KEPT} that are kept for one; ask for a service by its name",
+                "the arguments of a watch have {} bytes, more than the {MAX_WATCH_ARGUMENTS} that are kept for one; ask for a service by its name",
                 request.size()
             ));
             return request.refuse(error);
