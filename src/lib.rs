@@ -217,7 +217,8 @@
 //! [`Server::authorize`] takes a hook that is asked about every call before its arguments are decoded. It sees who calls (address, process, certificate,
 //! key, bearer token), which method, and what `#[rpc(requires = "admin")]` says that it [requires](description::Method::requires); it refuses, or returns
 //! what the handler then finds with [`Context::extension`]. One that has to ask elsewhere is [`Server::authorize_async`]. A server without a hook
-//! does not run a service that requires something, and a stranger is not told which services and methods there are.
+//! does not run a service that requires something, and a stranger is not told which services and methods there are. Closures
+//! ([`Server::register`]) require nothing: a hook decides about them by name.
 //!
 //! At the client, [`ChannelBuilder::token`] lets all calls of a channel take a bearer [`Token`] along, which is fetched anew before it expires, or where a server
 //! refused it. It is not sent in the clear over a network.

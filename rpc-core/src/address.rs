@@ -1,6 +1,11 @@
 //! Where a server is: `tcp://host:port`, `tls://host:port` or `unix:///path`.
 
-use std::{fmt, net::IpAddr, path::PathBuf, str::FromStr};
+use std::{
+    fmt,
+    net::{IpAddr, Ipv6Addr},
+    path::PathBuf,
+    str::FromStr,
+};
 
 use crate::Error;
 
@@ -41,9 +46,12 @@ impl Address {
 /// Whether a host and its port are this machine's own, as they are written: names are not looked up.
 fn is_loopback(address: &str) -> bool {
     let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
-    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-    bare.eq_ignore_ascii_case("localhost")
-        || bare.parse().is_ok_and(|address: IpAddr| address.to_canonical().is_loopback())
+    if let Some(bare) = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
+        // Anything else in brackets is a name that is looked up.
+        return bare.parse().is_ok_and(|address: Ipv6Addr| address.to_canonical().is_loopback());
+    }
+    host.eq_ignore_ascii_case("localhost")
+        || host.parse().is_ok_and(|address: IpAddr| address.to_canonical().is_loopback())
 }
 
 impl FromStr for Address {
@@ -122,6 +130,9 @@ mod tests {
             "tcp://0.0.0.0:1",
             "tcp://[::]:1",
             "tcp://[2001:db8::1]:1",
+            "tcp://[localhost]:1",
+            "tcp://[127.0.0.1]:1",
+            "tcp://localhost@example:1",
             "tcp://localhost.example:1",
             "tcp://127.0.0.1.example:1",
             "tcp://example:1",

@@ -323,6 +323,11 @@ impl Request {
         Arguments::new(&self.0.context.payload)
     }
 
+    /// The bytes that its arguments take, which are kept until the call has ended.
+    pub fn size(&self) -> usize {
+        self.0.context.payload.as_slice().len()
+    }
+
     /// What the handler may know.
     pub fn context(&self) -> &Context {
         &self.0.context

@@ -115,6 +115,11 @@ impl FrameCodec {
         }
     }
 
+    /// Accepts messages of up to this many bytes from the next one on, within the same bounds.
+    pub fn accept_up_to(&mut self, max_message_size: usize) {
+        self.max_message_size = max_message_size.clamp(ASSUMED_MESSAGE_SIZE, MAX_FRAME_SIZE);
+    }
+
     /// Makes room for a read behind the bytes in `input`, which are to be decoded next.
     pub fn make_room(&mut self, input: &mut BytesMut) {
         // A frame that fits needs no more room.

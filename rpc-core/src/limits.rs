@@ -22,7 +22,8 @@ pub const MAX_MESSAGE_SIZE: usize = 16 << 20;
 /// taken for a broken frame, because no end can be configured to accept it.
 pub const MAX_FRAME_SIZE: usize = 1 << 30;
 
-/// What a client assumes about a server's message limit until the server's hello has come: 64 KiB (PROTOCOL 1.6).
+/// What a client assumes about a server's message limit until the server's hello has come: 64 KiB (PROTOCOL 1.6). A server takes no larger message of
+/// a client whose hello has not come (PROTOCOL 1.5).
 pub const ASSUMED_MESSAGE_SIZE: usize = 64 << 10;
 
 /// The calls in flight that a server accepts on one connection: 1,024.
@@ -239,7 +240,7 @@ pub const SMALL_ITEM: usize = 16 << 10;
 /// The size of such a block: 4 KiB, as much as [`POOLED_BUFFERS`] keep, or that of an item that is larger.
 pub const ITEM_BLOCK: usize = SMALL_PAYLOAD;
 
-/// What one answer of `rpc.Reflection.describe` brings, in bytes: 48 KiB (PROTOCOL 12.4). With its envelope it is below the smallest limit on
+/// What one answer of `rpc.Reflection.describe` brings, in bytes: 48 KiB (PROTOCOL 14.4). With its envelope it is below the smallest limit on
 /// messages that an end may have ([`ASSUMED_MESSAGE_SIZE`]).
 pub const REFLECTION_PAGE: usize = 48 << 10;
 
@@ -248,3 +249,6 @@ pub const REFLECTION_METHODS: u32 = 1_000;
 
 /// The most methods that a client takes of what a server says it offers: 100,000. A server that never comes to an end is not listened to.
 pub const REFLECTION_TOTAL: usize = 100_000;
+
+/// The arguments of one `rpc.Health.watch`, in bytes: 4 KiB (PROTOCOL 14.7). They are kept for as long as it lasts, and strangers may watch.
+pub const MAX_WATCH_ARGUMENTS: usize = 4 << 10;

@@ -18,12 +18,47 @@ pub(crate) use off::{
 #[cfg(feature = "tracing")]
 mod on {
     use std::{
-        fmt, io,
+        fmt::{self, Write},
+        io,
         time::{Duration, Instant},
     };
 
-    use rpc_core::{Credentials, Error, Outcome, Peer};
+    use rpc_core::{Credentials, Error, Outcome, Peer, limits::MAX_METHOD_NAME};
     use tracing::{Level, Span, debug, debug_span, enabled, warn};
+
+    /// A text of which a client has chosen a part. Nothing in it ends the line that it stands on, or speaks to a terminal: whoever sends such a
+    /// thing could write a log of their own otherwise.
+    struct Foreign<T>(T);
+
+    impl<T: fmt::Display> fmt::Display for Foreign<T> {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            write!(Escaping(f), "{}", self.0)
+        }
+    }
+
+    struct Escaping<'a, 'b>(&'a mut fmt::Formatter<'b>);
+
+    impl Write for Escaping<'_, '_> {
+        fn write_str(&mut self, text: &str) -> fmt::Result {
+            text.chars().try_for_each(|character| match character {
+                // The last two separate lines and paragraphs.
+                c if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') => {
+                    write!(self.0, "{}", c.escape_default())
+                }
+                c => self.0.write_char(c),
+            })
+        }
+    }
+
+    /// The name of a method, as a client wrote it. One that is too long for a name is cut.
+    fn named(method: &[u8]) -> Foreign<String> {
+        let shown = &method[..method.len().min(MAX_METHOD_NAME)];
+        let mut name = String::from_utf8_lossy(shown).into_owned();
+        if shown.len() < method.len() {
+            name.push('…');
+        }
+        Foreign(name)
+    }
 
     /// A call that is told, if anybody listens: its last event comes with [`end`](Self::end), or when it is dropped.
     #[derive(Debug, Default)]
@@ -35,7 +70,7 @@ mod on {
             if !enabled!(target: "rpc", Level::DEBUG) {
                 return Self(None);
             }
-            let method = String::from_utf8_lossy(method);
+            let method = named(method);
             let span = debug_span!(target: "rpc", "call", %method, %peer, attempt);
             Self(Some((span, Instant::now())))
         }
@@ -78,8 +113,11 @@ mod on {
 
     /// A call was answered that did not start.
     pub(crate) fn refused(method: Option<&[u8]>, peer: &Peer, error: &Error) {
-        let method = method.map(String::from_utf8_lossy).unwrap_or_default();
-        let outcome = Outcome::from(error).name();
+        if !enabled!(target: "rpc", Level::DEBUG) {
+            return;
+        }
+        let (method, outcome) = (named(method.unwrap_or_default()), Outcome::from(error).name());
+        let error = Foreign(error);
         debug!(target: "rpc", %method, %peer, outcome, elapsed_us = 0, %error, "the call ended");
     }
 

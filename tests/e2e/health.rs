@@ -23,6 +23,7 @@ on_each_network!(
     a_lost_connection_is_no_end_in_order,
     nothing_is_served_before_the_listener_closes,
     watchers_are_calls_in_flight,
+    nothing_large_is_kept_for_a_watcher,
 );
 
 use HealthStatus::{NotServing, Serving, Unknown};
@@ -243,4 +244,26 @@ async fn watchers_are_calls_in_flight(network: Network) {
     assert!(matches!(wire.hear().await, Said::Failure { id: 1, code: 1, .. }));
     wire.say(&request(5, "Probe.hold", crate::support::numbers(&[1]))).await;
     assert_eq!(served.event().await, Event::Started(1));
+}
+
+async fn nothing_large_is_kept_for_a_watcher(network: Network) {
+    let (served, _) = serve(network).await;
+    let mut wire = served.introduced().await;
+    // A name; and a further argument that nobody asks for, which is ignored elsewhere.
+    let large = [vec!["n".repeat(5_000)], vec!["Probe".to_owned(), "x".repeat(1 << 20)]];
+    for (number, texts) in (1..).zip(&large) {
+        let written = |out: &mut Vec<u8>| {
+            write_array_len(out, number);
+            texts.iter().for_each(|text| write_str(out, text));
+        };
+        wire.say(&request(number, "rpc.Health.watch", written)).await;
+        match wire.hear().await {
+            Said::Failure { id, code: 3, message, flags: 1 } if id == number => {
+                assert!(message.contains("more than the 4096 that are kept"), "{message}");
+            }
+            other => unreachable!("{other:?}"),
+        }
+    }
+    let mut watch = health(&served).await.watch(&"n".repeat(4_000));
+    assert_eq!(watch.next().await.expect("it goes on").expect("it answers"), Unknown);
 }

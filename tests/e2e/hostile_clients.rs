@@ -8,6 +8,7 @@ on_each_network!(
     another_protocol_is_closed_without_an_answer,
     another_version_is_answered_with_ours,
     a_broken_opening_is_named,
+    a_hello_is_small,
     a_broken_frame_is_named,
     a_broken_message_is_named,
     an_end_inside_a_frame_is_named,
@@ -83,6 +84,20 @@ async fn a_broken_opening_is_named(network: Network) {
     let mut wire = served.introduced().await;
     wire.say(&hello(0)).await;
     assert_shown_out(&served, wire, 0, "a second hello (PROTOCOL 1.5)").await;
+}
+
+/// A stranger does not have a message kept for it that is as large as those of who is served.
+async fn a_hello_is_small(network: Network) {
+    let served = serve(network).await;
+    let mut wire = served.wire().await;
+    wire.send(&rpc_core::frame::preface(1, 0)).await;
+    wire.preface().await.expect("it speaks the protocol");
+    assert_eq!(wire.hear().await, Said::Hello);
+    // Its beginning is enough: the rest need not come.
+    wire.send(&[0, 1, 0, 1]).await;
+    wire.send(&[&[0x92, 14, 0x80][..], &[0xc0; 64]].concat()).await;
+    let reason = "a message of type 14 with 65537 bytes";
+    assert_shown_out(&served, wire, 0, reason).await;
 }
 
 async fn a_broken_frame_is_named(network: Network) {

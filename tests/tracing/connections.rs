@@ -122,6 +122,30 @@ async fn connections_that_end_with_their_server_are_told_before_it_has_ended() {
 }
 
 #[tokio::test]
+async fn what_a_client_writes_stays_on_its_line() {
+    let served = served(|server| server).await;
+    let (mut wire, peer) = served.connect().await;
+    wire.introduce().await;
+    let long = "long".repeat(1000);
+    for (method, shown) in [
+        ("Idle.\nforged \u{1b}[2J", "Idle.\\nforged \\u{1b}[2J".to_owned()),
+        ("Idle.\u{2028}\u{9b}", "Idle.\\u{2028}\\u{9b}".to_owned()),
+        (&long, format!("{}…", &long[..255])),
+    ] {
+        wire.say(&request(1, method, numbers(&[]))).await;
+        assert!(matches!(wire.hear().await, Said::Failure { .. }));
+        let is_it = |told: &crate::log::Told| {
+            let field = |name| told.fields.get(name).map(String::as_str);
+            field("peer") == Some(&peer) && field("method") == Some(&shown)
+        };
+        let told = served.log.wait_for(1, is_it).await;
+        let text = &told[0].fields["error"];
+        assert!(!text.contains(char::is_control), "{text:?}");
+    }
+    served.shutdown.abort();
+}
+
+#[tokio::test]
 async fn who_may_not_connect_is_told_of() {
     let rules: AddressRules = "deny 127.0.0.1".parse().expect("it is a rule");
     let served = served(|server| server.addresses(rules)).await;

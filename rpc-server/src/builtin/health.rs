@@ -8,7 +8,7 @@ use std::{borrow::Cow, collections::BTreeMap, fmt, future::ready, sync::Arc};
 
 use rpc_core::{
     Answer, Dispatcher, Error, HealthStatus, Request, Session, Value, builtin,
-    description::Service, dispatch::slots,
+    description::Service, dispatch::slots, limits::MAX_WATCH_ARGUMENTS,
 };
 use tokio::sync::watch;
 
@@ -138,6 +138,13 @@ impl Health {
     }
 
     async fn watch(&self, request: Request) -> Answer {
+        if request.size() > MAX_WATCH_ARGUMENTS {
+            let error = Error::invalid_argument(format!(
+                "the arguments of a watch have {} bytes, more than the {MAX_WATCH_ARGUMENTS} that are kept for one; ask for a service by its name",
+                request.size()
+            ));
+            return request.refuse(error);
+        }
         let service = match service(&request) {
             Ok(service) => service,
             Err(error) => return request.refuse(error),

@@ -52,6 +52,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<'_, T> {
             if let Some(error) = &self.refusal {
                 self.machine.refuse_client(error);
             }
+            self.codec.accept_up_to(self.shared.config.max_message_size);
         }
         Ok(())
     }

@@ -31,6 +31,7 @@ use rpc_core::{
     buffer::WriteBuffer,
     connection::server::Connection,
     frame::{Frame, FrameCodec, FrameError, take_preface},
+    limits::ASSUMED_MESSAGE_SIZE,
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -84,7 +85,8 @@ pub(crate) async fn serve(
             Arc::clone(&shared.permits),
             shared.bounds.retirement(Instant::now()),
         ),
-        codec: FrameCodec::new(shared.config.max_message_size),
+        // Who has not introduced itself may be nobody who is served: it is not to have large messages kept for it.
+        codec: FrameCodec::new(ASSUMED_MESSAGE_SIZE),
         input,
         handlers: Handlers::new(
             &shared.router,

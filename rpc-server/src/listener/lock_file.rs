@@ -70,7 +70,7 @@ fn try_take(path: &PathBuf) -> io::Result<Option<File>> {
         named => named?,
     };
     let held = file.metadata()?;
-    let is_named = (held.dev(), held.ino()) == (named.dev(), named.ino());
+    let is_named = held.is_file() && (held.dev(), held.ino()) == (named.dev(), named.ino());
     Ok(is_named.then_some(file))
 }
 
@@ -87,7 +87,9 @@ fn open(path: &PathBuf) -> io::Result<Option<File>> {
             let text = format!("{} is in the way: it is no lock file", path.display());
             return Err(io::Error::new(io::ErrorKind::AlreadyExists, text));
         }
-        File::open(path)
+        // For writing, too, as network file systems want it of who locks alone; and one that is put there just now, such as a pipe,
+        // does not hold this up until somebody writes to it.
+        OpenOptions::new().read(true).write(true).open(path)
     });
     match opened {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),

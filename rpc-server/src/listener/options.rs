@@ -32,7 +32,8 @@ impl ListenOptions {
     /// Does nothing for TCP.
     ///
     /// The umask has no say in it, and nobody can connect before they are set. On Linux, who may write to the file may connect, and who may not
-    /// search a directory above it cannot; other systems have ignored the file's own permissions, so that a directory is the safer fence there.
+    /// search a directory above it cannot; other systems have ignored the file's own permissions, so that a directory is the safer fence there. In a directory where others may replace
+    /// files (writable for them, and not sticky as `/tmp` is) whoever does so just then has these permissions set on a file of their choice.
     pub fn unix_mode(mut self, mode: u32) -> Self {
         self.unix_mode = Some(mode);
         self

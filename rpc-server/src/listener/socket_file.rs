@@ -108,15 +108,20 @@ impl Place {
         mode: Option<u32>,
         backlog: i32,
     ) -> io::Result<(UnixListener, SocketFile)> {
+        let replaced = || in_use("another program has replaced the socket while it was made");
         let made = self.path.symlink_metadata()?;
+        // Before permissions are set, which would be those of whatever a link leads to.
+        if !made.file_type().is_socket() {
+            return Err(replaced());
+        }
         let file = SocketFile { path: self.path.clone(), device: made.dev(), inode: made.ino() };
         if let Some(mode) = mode {
             fs::set_permissions(&self.path, Permissions::from_mode(mode))?;
         }
         socket.set_nonblocking(true)?;
         socket.listen(backlog)?;
-        if !made.file_type().is_socket() || !file.is_there() {
-            return Err(in_use("another program has replaced the socket while it was made"));
+        if !file.is_there() {
+            return Err(replaced());
         }
         Ok((UnixListener::from(std::os::fd::OwnedFd::from(socket)), file))
     }
@@ -224,61 +229,4 @@ fn in_use(why: &str) -> io::Error {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::{os::unix::net::UnixStream, process};
-
-    use super::{Path, PathBuf, Place, UnixListener, fs, io};
-
-    fn place(name: &str) -> (PathBuf, Place) {
-        let directory = std::env::temp_dir().join(format!("rpc-file-{}-{name}", process::id()));
-        fs::create_dir(&directory).expect("the directory is new");
-        let place = Place::of(&directory.join("socket")).expect("its directory is there");
-        (directory, place)
-    }
-
-    fn names_in(directory: &Path) -> Vec<std::ffi::OsString> {
-        let entries = fs::read_dir(directory).expect("it is there");
-        entries.map(|entry| entry.expect("it can be read").file_name()).collect()
-    }
-
-    /// Leaves a socket at which nobody listens.
-    fn leave(place: &Place) -> fs::Metadata {
-        drop(UnixListener::bind(&place.path).expect("the name is free"));
-        place.path.symlink_metadata().expect("it outlives its listener")
-    }
-
-    #[test]
-    fn what_came_between_the_test_and_the_removal_is_put_back() {
-        let (directory, place) = place("between");
-        let tested = leave(&place);
-        fs::remove_file(&place.path).expect("it is there");
-        let live = UnixListener::bind(&place.path).expect("the name is free");
-        let error = place.remove(&tested).expect_err("it is another one");
-        assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
-        UnixStream::connect(&place.path).expect("it is back");
-        assert_eq!(names_in(&directory), ["socket"]);
-        drop(live);
-        fs::remove_dir_all(directory).expect("it is there");
-    }
-
-    #[test]
-    fn one_that_was_left_goes_and_so_does_what_a_killed_server_moved_aside() {
-        let (directory, place) = place("left");
-        leave(&place);
-        fs::rename(&place.path, place.beside("stale")).expect("it is there");
-        let tested = leave(&place);
-        place.remove(&tested).expect("nobody listens");
-        assert_eq!(names_in(&directory), [""; 0]);
-        fs::remove_dir_all(directory).expect("it is there");
-    }
-
-    #[test]
-    fn nothing_is_replaced_without_a_lock() {
-        let (directory, place) = place("unlocked");
-        leave(&place);
-        let error = place.make_way(false).expect_err("it might be another server's");
-        assert!(error.to_string().contains("remove it"), "{error}");
-        assert_eq!(names_in(&directory), ["socket"]);
-        fs::remove_dir_all(directory).expect("it is there");
-    }
-}
+mod tests;

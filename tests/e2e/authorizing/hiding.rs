@@ -1,20 +1,26 @@
 //! Whoever is not admitted does not learn what there is.
 
-use rpc::{Code, Error};
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use rpc::{Code, Error, Health, HealthStatus, Reflection, Server};
 
 use super::{
-    guarded, is_refused,
+    by_token, guarded, is_refused,
     waiting::{Door, Knock},
     with_token,
 };
 use crate::support::{
-    Network, Said, items, numbers, on_each_network, request, request_with_metadata,
+    Network, Place, Said, Served, items, numbers, on_each_network, request, request_with_metadata,
 };
 
 on_each_network!(
     strangers_are_not_told_what_exists,
     a_waiting_hook_does_not_tell_what_exists,
     hooks_are_told_the_name_that_was_sent,
+    closures_and_built_in_services_are_behind_the_hooks,
 );
 
 /// Callers that do not know what the server has.
@@ -96,13 +102,13 @@ async fn a_waiting_hook_does_not_tell_what_exists(network: Network) {
 
 async fn hooks_are_told_the_name_that_was_sent(network: Network) {
     let (sender, mut told) = tokio::sync::mpsc::unbounded_channel();
-    let hook = move |server: rpc::Server| {
+    let hook = move |server: Server| {
         server.authorize(move |ctx, method| {
             let _ = sender.send((ctx.method().to_owned(), *method));
             Ok(())
         })
     };
-    let served = crate::support::Served::with(crate::support::Place::new(network), hook).await;
+    let served = Served::with(Place::new(network), hook).await;
     let mut wire = served.introduced().await;
     for (id, name) in (1..).zip(["Probe.add", "Probe.no", "no", "", "Probe.no"]) {
         wire.say(&request(id, name, numbers(&[1, 2]))).await;
@@ -116,5 +122,38 @@ async fn hooks_are_told_the_name_that_was_sent(network: Network) {
             Said::Failure { code: 12, flags: 1, .. } => assert!(!is_known),
             other => unreachable!("{other:?}"),
         }
+    }
+}
+
+async fn closures_and_built_in_services_are_behind_the_hooks(network: Network) {
+    let runs = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&runs);
+    let served = Served::with(Place::new(network), |server: Server| {
+        let closure = move |(): ()| counted.fetch_add(1, Ordering::Relaxed);
+        server.register("lab.count", closure).authorize(by_token)
+    })
+    .await;
+    let channel = served.channel().await;
+    let known = with_token(&channel, "sesame");
+    for round in 0..2 {
+        let (health, reflection) = (Health::new(channel.clone()), Reflection::new(channel.clone()));
+        channel.notify("lab.count", ()).await.expect("nobody answers");
+        let errors = [
+            channel.call::<usize>("lab.count", ()).await.map(drop),
+            health.check("").await.map(drop),
+            health.watch("").next().await.expect("it says why").map(drop),
+            reflection.server().await.map(drop),
+            reflection.page("", 0, None).await.map(drop),
+        ];
+        for error in errors {
+            let error = error.expect_err("nobody is known");
+            is_refused(&error, Code::Unauthenticated, "send a bearer token");
+        }
+        assert_eq!(runs.load(Ordering::Relaxed), round, "no stranger ran it");
+        assert_eq!(known.call::<usize>("lab.count", ()).await.expect("it answers"), round);
+        let health = Health::new(known.clone());
+        assert_eq!(health.check("").await.expect("it answers"), HealthStatus::Serving);
+        let description = Reflection::new(known.clone()).describe().await.expect("it answers");
+        assert!(description.services.iter().any(|service| service.name == "lab"));
     }
 }
