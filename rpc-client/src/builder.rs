@@ -235,7 +235,7 @@ impl ChannelBuilder {
     ///
     /// One token serves all calls until 10 s before it expires, or a tenth of its life, if that is shorter. The calls that need the next one wait for it,
     /// within their deadlines, and share it; dropping one of them does not disturb the others. A call that the server refuses with `unauthenticated`, and
-    /// did not start, is sent once more with another token, if the source has another one. That is not done for what may have run, and not for a call whose
+    /// did not start, is sent once more with another token, if the source has another one; ten times within 10 s, so that a server which refuses all of them is not asked without end. That is not done for what may have run, and not for a call whose
     /// stream has begun to be sent. A source that fails ends the calls that wait with its error, which names it and is marked as
     /// [not started](Error::is_not_started).
     ///

@@ -9,6 +9,7 @@
 //! channel. No user's code runs under the lock.
 
 use std::{
+    collections::VecDeque,
     fmt, mem,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -18,7 +19,7 @@ use std::{
 use futures_util::{FutureExt, future::BoxFuture};
 use rpc_core::{
     Error, Metadata,
-    limits::{TOKEN_MARGIN, TOKEN_TIMEOUT},
+    limits::{TOKEN_MARGIN, TOKEN_RENEWAL_PERIOD, TOKEN_RENEWALS, TOKEN_TIMEOUT},
     metadata::AUTHORIZATION,
 };
 use tokio::{runtime::Handle, sync::watch, task::AbortHandle};
@@ -127,6 +128,8 @@ struct Shared {
 struct State {
     held: Option<Arc<Held>>,
     flight: Option<Flight>,
+    /// When the last ones were refused that were given up for it.
+    refused_at: VecDeque<Instant>,
 }
 
 /// A fetch that is under way.
@@ -207,8 +210,15 @@ impl Shared {
 }
 
 impl State {
+    /// Gives a token up that a server has refused, unless as many were just before: then it is as good as the next one.
     fn discard(&mut self, refused: &Arc<Held>) {
-        if self.held.as_ref().is_some_and(|held| Arc::ptr_eq(held, refused)) {
+        if !self.held.as_ref().is_some_and(|held| Arc::ptr_eq(held, refused)) {
+            return;
+        }
+        let now = now();
+        self.refused_at.retain(|at| now.saturating_duration_since(*at) < TOKEN_RENEWAL_PERIOD);
+        if self.refused_at.len() < TOKEN_RENEWALS {
+            self.refused_at.push_back(now);
             self.held = None;
         }
     }

@@ -126,6 +126,13 @@ pub const CALL_TIMEOUT: Duration = Duration::from_secs(30);
 /// The time that a channel's token source has to give a token: 30 s. Without an end of their own, streams would wait for one that gives none.
 pub const TOKEN_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// Tokens that a channel fetches in the place of ones that a server refused, within [`TOKEN_RENEWAL_PERIOD`]: 10. Where a server refuses all that the
+/// source gives, the source and the server are not asked without end.
+pub const TOKEN_RENEWALS: usize = 10;
+
+/// The period of [`TOKEN_RENEWALS`]: 10 s.
+pub const TOKEN_RENEWAL_PERIOD: Duration = Duration::from_secs(10);
+
 /// How long before its expiry a token is no longer used: 10 s, or a tenth of its life, if that is shorter. A call that takes it along then still arrives in
 /// time.
 pub const TOKEN_MARGIN: Duration = Duration::from_secs(10);

@@ -97,15 +97,6 @@ async fn a_rule_that_panics_does_not_admit_and_the_server_goes_on() {
     .await;
 }
 
-#[tokio::test]
-async fn tcp_has_no_credentials_to_ask_about() {
-    within(async {
-        let nobody = |server: Server| server.allow_unix_peers(|_| false);
-        Served::with(Place::new(Network::Tcp), nobody).await.assert_serves().await;
-    })
-    .await;
-}
-
 const ADDRESS: &str = "RPC_TEST_UNIX_PEER";
 const IS_ADMITTED: &str = "RPC_TEST_UNIX_PEER_IS_ADMITTED";
 
@@ -183,4 +174,14 @@ async fn the_kernel_says_which_process_and_user_it_is() {
         task.abort();
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_rule_that_nobody_would_be_asked_by_is_a_mistake() {
+    let server = Server::bind("tcp://127.0.0.1:0").await.expect("a port is free");
+    let error = server.allow_unix_peers(|_| false).run().await.expect_err("it is TCP");
+    assert_eq!(error.kind(), Code::InvalidArgument);
+    assert!(
+        error.message().starts_with("`allow_unix_peers` was set on a server that listens on TCP")
+    );
 }

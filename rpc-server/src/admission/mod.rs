@@ -25,6 +25,20 @@ pub(crate) struct Admission {
 }
 
 impl Admission {
+    /// Finds a rule that nobody would be asked by: who moves a server from a Unix socket to TCP would open it to everybody.
+    ///
+    /// # Errors
+    ///
+    /// `invalid_argument`, which names the setter.
+    pub(crate) fn check(&self, is_unix: bool) -> Result<(), Error> {
+        if self.unix_peers.is_some() && !is_unix {
+            return Err(Error::invalid_argument(
+                "`allow_unix_peers` was set on a server that listens on TCP, where clients have no credentials: it would admit everybody; leave it out, and say who may connect with `addresses`, `tls` or `key`",
+            ));
+        }
+        Ok(())
+    }
+
     /// Why a process at the other end of a Unix socket is not served.
     pub(crate) fn objection(&self, credentials: &Credentials) -> Option<Error> {
         let rule = self.unix_peers.as_ref()?;

@@ -174,6 +174,11 @@ impl Listener {
         }
     }
 
+    /// Whether it is a Unix socket.
+    pub(crate) fn is_unix(&self) -> bool {
+        matches!(self.kind, Kind::Unix(_))
+    }
+
     /// Sets what is set on each connection.
     pub(crate) fn set_options(&mut self, options: TcpOptions) {
         self.options = options;

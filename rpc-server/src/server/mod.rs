@@ -238,7 +238,7 @@ impl Server {
     /// `already_exists` where two services have one name, two keys one id, or two values of the [`state`](Self::state) one type;
     /// `failed_precondition` where a method [requires](rpc_core::description::Method::requires) something and there is no hook of [`authorize`](Self::authorize) that would
     /// check it; `invalid_argument` where a service has a name that begins with `rpc.`, and where `tls` is missing on a `tls://` address, or set on a
-    /// Unix socket; and what was wrong with a method that was [registered](Self::register). A connection that fails, or that cannot be accepted, does
+    /// Unix socket, and where [`allow_unix_peers`](Self::allow_unix_peers) is set on TCP; and what was wrong with a method that was [registered](Self::register). A connection that fails, or that cannot be accepted, does
     /// not end the server.
     ///
     /// # Cancel safety
@@ -272,6 +272,7 @@ impl Server {
         listener.set_options(self.tcp);
         #[cfg(feature = "tls")]
         listener.set_tls(self.tls.is_some())?;
+        self.admission.check(listener.is_unix())?;
         if let Some(error) = self.unregistered {
             return Err(error);
         }

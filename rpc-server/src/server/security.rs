@@ -20,7 +20,8 @@ impl Server {
     }
 
     /// Sets who may connect to a Unix socket, besides what the permissions of its file say
-    /// (see [`ListenOptions::unix_mode`](crate::ListenOptions::unix_mode)); by default whoever those let. TCP has no credentials.
+    /// (see [`ListenOptions::unix_mode`](crate::ListenOptions::unix_mode)); by default whoever those let. TCP has no credentials: a
+    /// server that listens there and has such a rule does not [`run`](Self::run).
     ///
     /// The rule is asked once for each connection, where connections are accepted: it must not block. Where it says no, or panics, the client is told
     /// `permission_denied`, and none of its calls runs.

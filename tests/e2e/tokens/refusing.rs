@@ -12,6 +12,7 @@ on_each_network!(
     no_token_is_shown_twice,
     streams_are_asked_for_once_more,
     a_one_way_call_is_not_missed,
+    a_server_that_refuses_all_does_not_wear_out_the_source,
 );
 
 async fn a_refused_call_is_sent_once_more(network: Network) {
@@ -108,4 +109,18 @@ async fn a_one_way_call_is_not_missed(network: Network) {
     mint.open();
     noted.await.expect("no panic").expect("it is accepted");
     assert_eq!(lock.served.event().await, Event::Noted("hello".to_owned()));
+}
+
+async fn a_server_that_refuses_all_does_not_wear_out_the_source(network: Network) {
+    let lock = Lock::serve(network).await;
+    let mint = Mint::new();
+    let client = ProbeClient::new(lock.connect(mint.source()).await);
+    lock.fits("none of them");
+    for _ in 0..100 {
+        let error = client.add(1, 2).await.expect_err("its token does not fit");
+        assert_eq!(error.kind(), Code::Unauthenticated);
+        assert!(error.is_not_started());
+    }
+    let most = 1 + u32::try_from(rpc::limits::TOKEN_RENEWALS).expect("it is small");
+    assert_eq!(mint.count(), most);
 }
