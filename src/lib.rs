@@ -507,9 +507,15 @@
 //!
 //! The protocol is specified in `docs/PROTOCOL.md`, for clients in other languages.
 
+#[cfg(all(feature = "client", feature = "server"))]
+mod forward;
+
 pub use bytes::Bytes;
 pub use futures_core::Stream;
 pub use futures_util::{StreamExt, stream};
+
+#[cfg(all(feature = "client", feature = "server"))]
+pub use self::forward::{Forward, Route};
 #[cfg(feature = "client")]
 pub use rpc_client::{
     Call, Channel, ChannelBuilder, ChannelState, Health, HealthWatch, IntoArguments, Named,

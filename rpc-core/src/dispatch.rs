@@ -27,13 +27,13 @@ use std::{
 use futures_core::{Stream, future::BoxFuture};
 
 use crate::{
-    Context, Error, Failure, Metadata,
+    Context, Error, Failure, Metadata, Raw,
     arguments::Arguments,
     buffer::{give_buffer, take_buffer},
     context::{Extension, Surroundings},
-    description::Service,
+    description::{self, Service},
     payload::{Body, Payload, Span},
-    stream::{Outgo, Outlet, Run, ServerInbox, Streaming, Way},
+    stream::{self, Outgo, Outlet, Produced, Run, ServerInbox, Streaming, Way},
     value::{Encoder, Structs, Value},
 };
 
@@ -43,6 +43,11 @@ use crate::{
 pub trait Dispatcher: Send + Sync + 'static {
     /// What the service is. A method is known by its index in [`Service::methods`] from here on.
     fn description(&self) -> &'static Service;
+
+    /// Where the calls of a method run: what its description says, unless this dispatcher does something else with them than the service itself.
+    fn run(&self, method: u32) -> description::Run {
+        self.description().methods[method as usize].run
+    }
 
     /// The slots of one method for one connection; made at the method's first call there.
     ///
@@ -62,7 +67,7 @@ pub trait Dispatcher: Send + Sync + 'static {
         })
     }
 
-    /// Runs one call of a method whose description says [`Run::Blocking`](crate::description::Run::Blocking), on
+    /// Runs one call of a method for which [`run`](Self::run) says [`Run::Blocking`](description::Run::Blocking), on
     /// this thread.
     fn blocking(&self, request: Request) -> Answer {
         request.fail(Error::internal("the method does not run on the blocking pool"))
@@ -265,7 +270,11 @@ impl Request {
         let outlet = self.0.outlet.as_ref().ok_or_else(|| undescribed("streams"))?;
         let mut stream = pin!(stream);
         let mut run = Run::new(outlet, Encoder::with_buffer(take_buffer(), self.structs()));
-        poll_fn(|cx| run.poll(cx, |cx| stream.as_mut().poll_next(cx), &mut encode)).await;
+        let mut produce = |cx: &mut TaskContext<'_>, items: &mut Encoder| {
+            let next = stream.as_mut().poll_next(cx);
+            next.map(|item| item.map(|item| Produced { item: encode(item, items), lost: 0 }))
+        };
+        poll_fn(|cx| run.poll(cx, &mut produce)).await;
         give_buffer(run.into_buffer());
         Ok(())
     }
@@ -316,6 +325,48 @@ impl Request {
         .await;
         give_buffer(encoder.take_buffer());
         Ok(())
+    }
+
+    /// Sends the items of a stream on as they came, and says how many were dropped in front of each. The caller learns that the stream has begun, if nothing
+    /// of it is there yet. Completes behind the last item, with how the stream ended, and what came with its end.
+    ///
+    /// # Errors
+    ///
+    /// As for [`stream`](Self::stream), in the place of the stream's end.
+    #[doc(hidden)]
+    pub async fn stream_on(&self, items: Streaming<Raw>) -> (Result<(), Error>, Metadata) {
+        match &self.0.outlet {
+            Some(outlet) => stream::send_on(outlet, items, self.structs()).await,
+            None => (Err(undescribed("streams")), Metadata::new()),
+        }
+    }
+
+    /// Appends the arguments to those of another call, as they came.
+    #[doc(hidden)]
+    pub fn pass_arguments(&self, encoder: &mut Encoder) {
+        self.0.context.payload.append_to(encoder);
+    }
+
+    /// Ends the call as another one ended, and sends back what came with that.
+    #[doc(hidden)]
+    pub fn answer_as(
+        mut self,
+        outcome: Result<Payload, Error>,
+        metadata: Option<Metadata>,
+    ) -> Answer {
+        if let Some(metadata) = metadata {
+            self.0.context.set_response(metadata);
+        }
+        match outcome {
+            Ok(payload) => {
+                payload.append_to(&mut self.0.output);
+                if let Some(buffer) = payload.into_body().into_buffer() {
+                    give_buffer(buffer);
+                }
+                Answer(self.0)
+            }
+            Err(error) => self.fail(error),
+        }
     }
 
     /// The arguments.
