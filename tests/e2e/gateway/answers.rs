@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use rpc::{Bytes, CallError, Channel, Code, Context, Error, Forward, MetadataValue, Server};
+use rpc::{
+    Bytes, CallError, Channel, Code, Context, Error, Forward, MetadataValue, Server, Stream, stream,
+};
 use tokio::runtime::Builder;
 
 use super::{Behind, Gateway};
@@ -16,6 +18,7 @@ on_each_network!(
     arguments_and_results_cross_as_they_are,
     large_payloads_cross_both_ways,
     an_expired_call_ends_at_the_server,
+    a_gateway_clamps_what_it_is_asked_for,
     a_caller_that_is_gone_cancels,
     attempts_are_counted_on,
     one_way_calls_cross,
@@ -97,6 +100,16 @@ async fn an_expired_call_ends_at_the_server(network: Network) {
     assert!(held.await.expect("it does not panic").expect_err("it expires").is_timeout());
 }
 
+async fn a_gateway_clamps_what_it_is_asked_for(network: Network) {
+    let served = serve(network).await;
+    let clamps = |server: Server| server.max_timeout(Duration::from_secs(10));
+    let gateway = Gateway::with(network, served.channel().await, clamps).await;
+    let probe = ProbeClient::new(gateway.channel().await);
+    let seen = probe.seen().timeout(Duration::from_secs(100)).await.expect("it answers");
+    let left = seen.time_left.expect("it has a deadline");
+    assert!(left < Duration::from_secs(10) && left > Duration::from_secs(1), "{left:?}");
+}
+
 async fn a_caller_that_is_gone_cancels(network: Network) {
     let mut behind = Behind::two(network).await;
     let mut wire = behind.near.wire().await;
@@ -138,6 +151,8 @@ trait Desk {
     async fn mirror(&self, ctx: &Context) -> Vec<(String, Bytes)>;
     async fn fail(&self, ctx: &Context) -> Result<(), MathError>;
     async fn refuse(&self, ctx: &Context) -> Result<(), Error>;
+    /// Counts, and says at its end which node did.
+    fn count(&self, ctx: &Context, to: u64) -> impl Stream<Item = u64>;
 }
 
 struct Clerk;
@@ -170,6 +185,11 @@ impl Desk for Clerk {
         ctx.set_response_metadata_bin("node", &[0, 0xff]);
         Err(Error::aborted("torn"))
     }
+
+    fn count(&self, ctx: &Context, to: u64) -> impl Stream<Item = u64> {
+        ctx.set_response_metadata("node", "b");
+        stream::iter(0..to)
+    }
 }
 
 /// Runs a server of its own and gives a channel to it.
@@ -199,6 +219,14 @@ async fn response_metadata_comes_back(_: Network) {
     let (refused, metadata) = client.refuse().with_metadata().await;
     assert_eq!(refused.expect_err("it refuses").kind(), Code::Aborted);
     assert_eq!(metadata.get_bin("node"), Some(&[0, 0xff][..]));
+    for to in [0, 3] {
+        let mut numbers = client.count(to);
+        while let Some(number) = numbers.next().await {
+            assert!(number.expect("it arrives") < to);
+        }
+        let metadata = numbers.response_metadata().expect("it has ended");
+        assert_eq!(metadata.get("node"), Some("b"));
+    }
 }
 
 async fn a_server_that_is_killed_may_have_run_the_call(network: Network) {

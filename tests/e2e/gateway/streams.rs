@@ -11,11 +11,12 @@ use rpc::{
 use super::{Behind, Gateway};
 use crate::support::{
     Event, FeedClient, MathError, Network, Place, ProbeClient, Served, fed, on_each_network,
-    poll_once,
+    poll_once, serve,
 };
 
 on_each_network!(
     items_come_in_order_and_end,
+    a_gateway_may_spawn,
     errors_keep_their_places,
     a_stream_that_is_awaited_begins,
     uploads_arrive,
@@ -38,6 +39,30 @@ async fn items_come_in_order_and_end(network: Network) {
     let blobs = feed.blobs(sizes.clone()).map(|blob| blob.expect("it arrives").len());
     assert_eq!(blobs.collect::<Vec<_>>().await, sizes);
     assert!(feed.count(0).next().await.is_none());
+}
+
+/// Where it is asked to, it has a task for each call, and the streams go between the two.
+async fn a_gateway_may_spawn(network: Network) {
+    let mut served = serve(network).await;
+    let spawns = |server: Server| server.spawn_handlers(true);
+    let gateway = Gateway::with(network, served.channel().await, spawns).await;
+    let feed = FeedClient::new(gateway.channel().await);
+    let numbers: Vec<_> =
+        feed.count(20_000).map(|number| number.expect("it arrives")).collect().await;
+    assert_eq!(numbers, (0..20_000).collect::<Vec<_>>());
+    assert_eq!(feed.sum(stream::iter(0..20_000)).await.expect("it answers"), 199_990_000);
+    let doubled = feed.doubled(stream::iter(0..1_000)).collect::<Vec<_>>().await;
+    assert_eq!(doubled.len(), 1_000);
+    let mut later = feed.later(1, 2);
+    assert!(poll_once(&mut later).await.is_pending());
+    assert_eq!(served.event().await, Event::Started(1));
+    served.state.release(1);
+    assert_eq!(later.await.expect("it begins").collect::<Vec<_>>().await.len(), 2);
+    assert_eq!(served.event().await, Event::Ended(1));
+    let mut held = feed.hold_feed(2);
+    held.next().await.expect("there is one").expect("it arrives");
+    drop(held);
+    assert_eq!(served.sorted_events(2).await, [Event::Started(2), Event::Dropped(2)]);
 }
 
 async fn errors_keep_their_places(network: Network) {
