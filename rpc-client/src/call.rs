@@ -30,7 +30,10 @@ use rpc_core::{
     value::{Encoded, Encoder},
 };
 
-pub use self::{passed::Passed, with_metadata::WithMetadata};
+pub use self::{
+    passed::{Came, Passed},
+    with_metadata::WithMetadata,
+};
 use crate::{
     bearing::Bearing,
     channel::Options,

@@ -3,12 +3,8 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use rpc_core::{
-    Error, Metadata, Structs,
-    buffer::take_buffer,
-    connection::client::{MethodName, Outgoing},
-    description::Method,
-    msgpack,
-    value::Encoder,
+    Error, Metadata, Structs, buffer::take_buffer, connection::client::Outgoing,
+    description::Method, msgpack, value::Encoder,
 };
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -59,16 +55,6 @@ pub(crate) struct Options {
     pub(crate) timeout: Duration,
     metadata: Option<Arc<Metadata>>,
     structs: Structs,
-}
-
-/// What came with a call that is passed on.
-#[doc(hidden)]
-#[derive(Debug)]
-pub struct Came {
-    /// What it takes along.
-    pub metadata: Option<Metadata>,
-    /// Which attempt it is, from 1.
-    pub attempt: u32,
 }
 
 impl Options {
@@ -180,41 +166,6 @@ impl Channel {
             opens_only: false,
             wants_metadata: false,
             attempts_before: 0,
-        })
-    }
-
-    /// Begins a call that somebody else has made of a server that passes it on. `pass` appends its arguments. What the channel itself sends along takes the place of
-    /// what came under the same keys.
-    #[doc(hidden)]
-    pub fn pass(
-        &self,
-        name: MethodName,
-        method: &'static Method,
-        came: Came,
-        pass: impl FnOnce(&mut Encoder),
-    ) -> Prepared {
-        let mut arguments = self.encoder();
-        pass(&mut arguments);
-        let metadata = match (&self.0.metadata, came.metadata) {
-            (own, None) => own.clone(),
-            (None, Some(came)) => Some(Arc::new(came)),
-            (Some(own), Some(mut came)) => {
-                came.merge(own.view());
-                Some(Arc::new(came))
-            }
-        };
-        let before = came.attempt.saturating_sub(1);
-        self.begin(Outgoing {
-            method: name,
-            arguments,
-            metadata,
-            oneway: method.oneway,
-            idempotent: method.idempotent,
-            streams: method.streams.is_some(),
-            takes: method.takes.is_some(),
-            opens_only: false,
-            wants_metadata: !method.oneway,
-            attempts_before: u8::try_from(before).unwrap_or(u8::MAX),
         })
     }
 

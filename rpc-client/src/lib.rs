@@ -33,11 +33,9 @@ mod upload;
 
 pub use arguments::{IntoArguments, Named};
 pub use builder::ChannelBuilder;
-#[doc(hidden)]
-pub use call::Passed;
 pub use call::{Call, Prepared, StreamCall, WithMetadata};
 #[doc(hidden)]
-pub use channel::Came;
+pub use call::{Came, Passed};
 pub use channel::Channel;
 pub use health::{Health, HealthWatch};
 pub use reflection::Reflection;

@@ -15,6 +15,8 @@
 //! the driver's guard against panics. The record inside of [`Request`] goes through the future and comes back
 //! in the [`Answer`], with its buffers, to be used for the next call of the slot.
 
+mod forward;
+
 use std::{
     collections::VecDeque,
     future::poll_fn,
@@ -27,13 +29,13 @@ use std::{
 use futures_core::{Stream, future::BoxFuture};
 
 use crate::{
-    Context, Error, Failure, Metadata, Raw,
+    Context, Error, Failure, Metadata,
     arguments::Arguments,
     buffer::{give_buffer, take_buffer},
     context::{Extension, Surroundings},
     description::{self, Service},
     payload::{Body, Payload, Span},
-    stream::{self, Outgo, Outlet, Produced, Run, ServerInbox, Streaming, Way},
+    stream::{Outgo, Outlet, Produced, Run, ServerInbox, Streaming, Way},
     value::{Encoder, Structs, Value},
 };
 
@@ -325,48 +327,6 @@ impl Request {
         .await;
         give_buffer(encoder.take_buffer());
         Ok(())
-    }
-
-    /// Sends the items of a stream on as they came, and says how many were dropped in front of each. The caller learns that the stream has begun, if nothing
-    /// of it is there yet. Completes behind the last item, with how the stream ended, and what came with its end.
-    ///
-    /// # Errors
-    ///
-    /// As for [`stream`](Self::stream), in the place of the stream's end.
-    #[doc(hidden)]
-    pub async fn stream_on(&self, items: Streaming<Raw>) -> (Result<(), Error>, Metadata) {
-        match &self.0.outlet {
-            Some(outlet) => stream::send_on(outlet, items, self.structs()).await,
-            None => (Err(undescribed("streams")), Metadata::new()),
-        }
-    }
-
-    /// Appends the arguments to those of another call, as they came.
-    #[doc(hidden)]
-    pub fn pass_arguments(&self, encoder: &mut Encoder) {
-        self.0.context.payload.append_to(encoder);
-    }
-
-    /// Ends the call as another one ended, and sends back what came with that.
-    #[doc(hidden)]
-    pub fn answer_as(
-        mut self,
-        outcome: Result<Payload, Error>,
-        metadata: Option<Metadata>,
-    ) -> Answer {
-        if let Some(metadata) = metadata {
-            self.0.context.set_response(metadata);
-        }
-        match outcome {
-            Ok(payload) => {
-                payload.append_to(&mut self.0.output);
-                if let Some(buffer) = payload.into_body().into_buffer() {
-                    give_buffer(buffer);
-                }
-                Answer(self.0)
-            }
-            Err(error) => self.fail(error),
-        }
     }
 
     /// The arguments.

@@ -1,6 +1,7 @@
 //! Gateways: what survives the way through one, and through two.
 
 mod answers;
+mod metadata;
 mod routes;
 mod streams;
 

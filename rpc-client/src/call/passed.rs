@@ -5,13 +5,69 @@
 
 use std::{
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
 };
 
-use rpc_core::{Error, Metadata, Raw, limits::MAX_TIMEOUT, payload::Payload, stream::Upload};
+use rpc_core::{
+    Error, Metadata, Raw,
+    connection::client::{MethodName, Outgoing},
+    description::Method,
+    limits::MAX_TIMEOUT,
+    payload::Payload,
+    stream::Upload,
+    value::Encoder,
+};
 
 use super::{Awaited, Course, Prepared, Reached, StreamCall, WithMetadata, unasked};
-use crate::upload::Sending;
+use crate::{channel::Channel, upload::Sending};
+
+/// What came with a call that is passed on.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Came {
+    /// What it takes along.
+    pub metadata: Option<Metadata>,
+    /// Which attempt it is, from 1.
+    pub attempt: u32,
+}
+
+impl Channel {
+    /// Begins a call that somebody else has made of a server that passes it on. `pass` appends its arguments. What the channel itself sends along takes the place of
+    /// what came under the same keys.
+    #[doc(hidden)]
+    pub fn pass(
+        &self,
+        name: MethodName,
+        method: &'static Method,
+        came: Came,
+        pass: impl FnOnce(&mut Encoder),
+    ) -> Prepared {
+        let mut arguments = self.encoder();
+        pass(&mut arguments);
+        let metadata = match (self.shared_metadata(), came.metadata) {
+            (own, None) => own,
+            (None, Some(came)) => Some(Arc::new(came)),
+            (Some(own), Some(mut came)) => {
+                came.merge(own.view());
+                Some(Arc::new(came))
+            }
+        };
+        let before = came.attempt.saturating_sub(1);
+        self.begin(Outgoing {
+            method: name,
+            arguments,
+            metadata,
+            oneway: method.oneway,
+            idempotent: method.idempotent,
+            streams: method.streams.is_some(),
+            takes: method.takes.is_some(),
+            opens_only: false,
+            wants_metadata: !method.oneway,
+            attempts_before: u8::try_from(before).unwrap_or(u8::MAX),
+        })
+    }
+}
 
 impl Prepared {
     /// Takes the stream that the call sends, as it came.
