@@ -96,6 +96,12 @@ type Edit = dyn Fn(&Context, &mut Metadata) + Send + Sync;
 /// repeats calls as it would for a program that makes them, so both ends of a gateway may: set [`max_attempts`](crate::ChannelBuilder::max_attempts) to 1 at one of
 /// them.
 ///
+/// An error of the channel may name the server's address, as it would for a program that makes the call: where callers are not to know it, give the server a
+/// name in its address.
+///
+/// A gateway that drains lets its calls finish, as any server does. The handlers behind it do not learn of that ([`Context::draining`](crate::Context::draining) is
+/// their own server's), so a stream without an end is cut at the gateway's `drain_timeout`.
+///
 /// Limits hold on each side: a message must fit what the caller, the gateway's server and channel, and the server accept.
 pub struct Forward<R = Channel> {
     service: &'static Service,

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use rpc::{Channel, Code, Context, Error, Forward, Reflection, Server, Token};
+use rpc::{Channel, Code, Context, Error, Forward, Reflection, Server, StreamExt, Token, stream};
 use rpc_core::{Dispatcher, description::Run};
 
 use super::Gateway;
@@ -13,6 +13,7 @@ on_each_network!(
     a_route_that_refuses_has_started_nothing,
     a_gateway_describes_the_service,
     hooks_at_the_gateway_see_what_methods_require,
+    hooks_at_the_gateway_may_wait,
     credentials_pass_where_that_is_asked_for,
     the_channels_own_metadata_counts,
 );
@@ -134,6 +135,22 @@ async fn hooks_at_the_gateway_see_what_methods_require(_: Network) {
     let error = vault.put(8).await.expect_err("not anybody may");
     assert_eq!((error.message(), error.is_not_started()), ("who may write?", true));
     assert_eq!(vault.put(8).metadata("may", "write").await.expect("it may"), 8);
+}
+
+/// What a call sends while a hook waits is not lost, and goes on when it was admitted.
+async fn hooks_at_the_gateway_may_wait(network: Network) {
+    let served = serve(network).await;
+    let waits = |server: Server| {
+        server.authorize_async(|_, _| async {
+            tokio::task::yield_now().await;
+            Ok(())
+        })
+    };
+    let gateway = Gateway::with(network, served.channel().await, waits).await;
+    let feed = FeedClient::new(gateway.channel().await);
+    assert_eq!(feed.sum(stream::iter(0..1_000)).await.expect("it answers"), 499_500);
+    assert_eq!(feed.count(1_000).collect::<Vec<_>>().await.len(), 1_000);
+    assert_eq!(feed.doubled(stream::iter(0..1_000)).collect::<Vec<_>>().await.len(), 1_000);
 }
 
 async fn credentials_pass_where_that_is_asked_for(network: Network) {
