@@ -167,7 +167,7 @@
 //!
 //! # Without a trait
 //!
-//! A tool, a script or a gateway calls by name, and a small server registers closures, over the same channel and server. A call gives the
+//! A tool or a script calls by name, and a small server registers closures, over the same channel and server. A call gives the
 //! tuple of its arguments; a closure's one parameter is that tuple, and a second one, if it wants it, the [`Context`]. Neither end can tell whether
 //! there is a trait at the other.
 //!
@@ -200,9 +200,52 @@
 //!
 //! What a trait says with attributes, the call says: [`Call::idempotent`], [`Call::app_error`], [`Call::sending`] for a stream that the method takes,
 //! [`Channel::notify`] for one-way, [`Channel::stream`] and [`Channel::stream_call`] for streams that come back. [`Named`] passes arguments by name.
-//! [`Raw`] is a value in its bytes, for who passes on what he does not understand. [`Methods::register`] says what a closure may return;
+//! [`Raw`] is a value in its bytes, for who passes on what he does not understand; who passes on whole services has a [gateway](#gateways). [`Methods::register`] says what a closure may return;
 //! [`Server::methods`] adds, replaces and removes closures while the server runs. An error of a closure that is only serializable has its value for a
 //! message; return `CallError<E>` for its `Display`.
+//!
+//! # Gateways
+//!
+//! A [`Forward`] is a dispatcher that implements a service by sending its calls to other servers: each call's channel comes from a closure that looks at its
+//! [`Context`], or there is one for all. Nothing is decoded on the way.
+//!
+//! ```
+//! use rpc::{Channel, Context, Error, Forward, Server};
+//!
+//! # #[rpc::service]
+//! # trait Calc {
+//! #     async fn add(&self, a: i64, b: i64) -> i64;
+//! # }
+//! # struct MyCalc;
+//! # impl Calc for MyCalc {
+//! #     async fn add(&self, a: i64, b: i64) -> i64 {
+//! #         a + b
+//! #     }
+//! # }
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Error> {
+//! # let server = Server::bind("tcp://127.0.0.1:0").await?;
+//! # let upstream = server.local_addr()?.to_string();
+//! # tokio::spawn(server.serve(CalcDispatcher::new(MyCalc)));
+//! let tenant_a = Channel::connect(&upstream).await?;
+//! let route = move |ctx: &Context| match ctx.metadata().get("tenant") {
+//!     Some("a") => Ok(tenant_a.clone()),
+//!     _ => Err(Error::permission_denied("this tenant is not known")),
+//! };
+//! let gateway = Server::bind("tcp://127.0.0.1:0").await?;
+//! let address = gateway.local_addr()?.to_string();
+//! tokio::spawn(gateway.serve(Forward::new(CalcClient::DESCRIPTION, route)));
+//!
+//! let calc = CalcClient::connect(&address).await?;
+//! assert_eq!(calc.add(2, 3).metadata("tenant", "a").await?, 5);
+//! assert!(calc.add(2, 3).await.is_err_and(|error| error.is_not_started()));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Deadlines, cancellation, metadata in both directions, typed errors, streams with their back pressure and the truth about whether a call started survive the hop, and
+//! a second one; `authorization` passes only where [`Forward::credentials`] says so. What the gateway itself decides are its hooks, its limits and its routes.
+//! The example `gateway` routes by tenant.
 //!
 //! # Where handlers run
 //!
@@ -511,9 +554,15 @@
 //!
 //! The protocol is specified in `docs/PROTOCOL.md`, for clients in other languages.
 
+#[cfg(all(feature = "client", feature = "server"))]
+mod forward;
+
 pub use bytes::Bytes;
 pub use futures_core::Stream;
 pub use futures_util::{StreamExt, stream};
+
+#[cfg(all(feature = "client", feature = "server"))]
+pub use self::forward::{Forward, Route};
 #[cfg(feature = "client")]
 pub use rpc_client::{
     Call, Channel, ChannelBuilder, ChannelState, Health, HealthWatch, IntoArguments, Named,

@@ -5,6 +5,7 @@
 //! items that come back, moves it on, and dropping the call drops it. A call that gives the metadata of its response along is a
 //! [`WithMetadata`] (`call/with_metadata.rs`).
 
+mod passed;
 mod with_metadata;
 
 use std::{
@@ -29,7 +30,10 @@ use rpc_core::{
     value::{Encoded, Encoder},
 };
 
-pub use self::with_metadata::WithMetadata;
+pub use self::{
+    passed::{Came, Passed},
+    with_metadata::WithMetadata,
+};
 use crate::{
     bearing::Bearing,
     channel::Options,
@@ -265,13 +269,20 @@ impl Course {
         }
     }
 
+    /// The outcome, if it is there and nothing else is: what the second and last poll of nearly every call finds.
+    #[inline]
+    fn take_outcome(&mut self) -> Option<Result<Payload, Error>> {
+        let (Stage::Submitted(call, None), None) = (&self.stage, &self.sending) else {
+            return None;
+        };
+        let outcome = self.channel.shared().take_outcome(*call)?;
+        self.stage = Stage::Done;
+        self.trace.end(|| outcome_of(&outcome));
+        Some(outcome)
+    }
+
     fn poll_outcome(&mut self, cx: &mut Context<'_>) -> Poll<Result<Payload, Error>> {
-        // The second and last poll of nearly every call.
-        if let (Stage::Submitted(call, None), None) = (&self.stage, &self.sending)
-            && let Some(outcome) = self.channel.shared().take_outcome(*call)
-        {
-            self.stage = Stage::Done;
-            self.trace.end(|| outcome_of(&outcome));
+        if let Some(outcome) = self.take_outcome() {
             return Poll::Ready(outcome);
         }
         self.poll(cx, Awaited::Outcome, Vec::new()).map(|reached| match reached {

@@ -165,6 +165,7 @@ impl Channel {
             takes: method.takes.is_some(),
             opens_only: false,
             wants_metadata: false,
+            attempts_before: 0,
         })
     }
 

@@ -34,6 +34,8 @@ mod upload;
 pub use arguments::{IntoArguments, Named};
 pub use builder::ChannelBuilder;
 pub use call::{Call, Prepared, StreamCall, WithMetadata};
+#[doc(hidden)]
+pub use call::{Came, Passed};
 pub use channel::Channel;
 pub use health::{Health, HealthWatch};
 pub use reflection::Reflection;

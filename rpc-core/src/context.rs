@@ -149,6 +149,11 @@ impl Context {
         self.with_response(|metadata| metadata.insert_bin(key, value));
     }
 
+    /// Sends these back with the response, in place of what was set before.
+    pub(crate) fn set_response(&mut self, metadata: Metadata) {
+        self.response = OnceLock::from(Box::new(Mutex::new(metadata)));
+    }
+
     fn with_response(&self, set: impl FnOnce(&mut Metadata)) {
         let metadata = self.response.get_or_init(Box::default);
         set(&mut metadata.lock().unwrap_or_else(PoisonError::into_inner));

@@ -15,6 +15,8 @@
 //! the driver's guard against panics. The record inside of [`Request`] goes through the future and comes back
 //! in the [`Answer`], with its buffers, to be used for the next call of the slot.
 
+mod forward;
+
 use std::{
     collections::VecDeque,
     future::poll_fn,
@@ -31,9 +33,9 @@ use crate::{
     arguments::Arguments,
     buffer::{give_buffer, take_buffer},
     context::{Extension, Surroundings},
-    description::Service,
+    description::{self, Service},
     payload::{Body, Payload, Span},
-    stream::{Outgo, Outlet, Run, ServerInbox, Streaming, Way},
+    stream::{Outgo, Outlet, Produced, Run, ServerInbox, Streaming, Way},
     value::{Encoder, Structs, Value},
 };
 
@@ -43,6 +45,11 @@ use crate::{
 pub trait Dispatcher: Send + Sync + 'static {
     /// What the service is. A method is known by its index in [`Service::methods`] from here on.
     fn description(&self) -> &'static Service;
+
+    /// Where the calls of a method run: what its description says, unless this dispatcher does something else with them than the service itself.
+    fn run(&self, method: u32) -> description::Run {
+        self.description().methods[method as usize].run
+    }
 
     /// The slots of one method for one connection; made at the method's first call there.
     ///
@@ -62,7 +69,7 @@ pub trait Dispatcher: Send + Sync + 'static {
         })
     }
 
-    /// Runs one call of a method whose description says [`Run::Blocking`](crate::description::Run::Blocking), on
+    /// Runs one call of a method for which [`run`](Self::run) says [`Run::Blocking`](description::Run::Blocking), on
     /// this thread.
     fn blocking(&self, request: Request) -> Answer {
         request.fail(Error::internal("the method does not run on the blocking pool"))
@@ -265,7 +272,11 @@ impl Request {
         let outlet = self.0.outlet.as_ref().ok_or_else(|| undescribed("streams"))?;
         let mut stream = pin!(stream);
         let mut run = Run::new(outlet, Encoder::with_buffer(take_buffer(), self.structs()));
-        poll_fn(|cx| run.poll(cx, |cx| stream.as_mut().poll_next(cx), &mut encode)).await;
+        let mut produce = |cx: &mut TaskContext<'_>, items: &mut Encoder| {
+            let next = stream.as_mut().poll_next(cx);
+            next.map(|item| item.map(|item| Produced { item: encode(item, items), lost: 0 }))
+        };
+        poll_fn(|cx| run.poll(cx, &mut produce)).await;
         give_buffer(run.into_buffer());
         Ok(())
     }

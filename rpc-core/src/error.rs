@@ -280,6 +280,21 @@ impl Error {
         self
     }
 
+    /// The same error as one of this process that is no application's: what somebody got from a call of his own says nothing of the call
+    /// that it ends. For the runtime alone.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn bare(self) -> Self {
+        if self.details().is_none() {
+            return self;
+        }
+        let bare = Self::new(self.kind(), self.message().to_owned());
+        match self.retry_after() {
+            Some(delay) => bare.with_retry_after(delay),
+            None => bare,
+        }
+    }
+
     /// Marks the call as certainly not started; for the runtime alone.
     #[doc(hidden)]
     #[must_use]

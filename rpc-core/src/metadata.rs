@@ -86,6 +86,16 @@ impl Metadata {
         }
     }
 
+    /// Sets all keys that `others` has to its values.
+    pub fn merge(&mut self, others: MetadataRef<'_>) {
+        for (key, value) in others.iter() {
+            match value {
+                MetadataValue::Str(value) => self.insert(key, value),
+                MetadataValue::Bin(value) => self.insert_bin(key, value),
+            }
+        }
+    }
+
     /// Removes `key`.
     pub fn remove(&mut self, key: &str) {
         let mut reader = Reader::new(&self.entries);
@@ -244,8 +254,15 @@ impl<'a> MetadataRef<'a> {
         (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token)
     }
 
-    /// The user's key/values, in memory of their own. A key that stands twice stays so: the last one is what is found.
-    pub(crate) fn collected(self) -> Metadata {
+    /// The key/values, in memory of their own: to be kept, changed or sent on. A key that stands twice stays so: the last one is what is found.
+    ///
+    /// ```
+    /// # fn handler(ctx: &rpc_core::Context) {
+    /// let mut metadata = ctx.metadata().to_metadata();
+    /// metadata.insert("via", "gateway");
+    /// # }
+    /// ```
+    pub fn to_metadata(self) -> Metadata {
         let mut metadata = Metadata::new();
         metadata.entries.reserve_exact(self.entries.len());
         for (key, value) in self.iter() {

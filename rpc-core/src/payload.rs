@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
-use crate::{limits::MAX_NESTING, msgpack::Reader};
+use crate::{limits::MAX_NESTING, msgpack::Reader, value::Encoder};
 
 /// The body of one received frame.
 #[derive(Clone, Debug)]
@@ -107,6 +107,14 @@ impl Payload {
     /// The frame's buffer, to be used again.
     pub fn into_body(self) -> Body {
         self.body
+    }
+
+    /// Appends it to another payload, as it is: a large one is shared, not copied.
+    pub(crate) fn append_to(&self, encoder: &mut Encoder) {
+        match &self.body {
+            Body::Small(_) => encoder.buffer().extend_from_slice(self.as_slice()),
+            Body::Large(bytes) => encoder.raw(&bytes.slice(self.start as usize..)),
+        }
     }
 
     /// `part`, which must lie in this payload, as `Bytes`: shared with a large frame, copied out of a small one.

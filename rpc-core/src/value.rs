@@ -390,6 +390,17 @@ impl<'a> Encoded<'a> {
         Ok(self.owned(bytes))
     }
 
+    /// Appends the value as it is: a large one out of a large payload is shared, not copied.
+    pub(crate) fn append_to(self, encoder: &mut Encoder) -> Result<(), Error> {
+        let bytes = self.present()?;
+        if bytes.len() < LARGE_SEGMENT {
+            encoder.buffer().extend_from_slice(bytes);
+        } else {
+            encoder.raw(&self.owned(bytes));
+        }
+        Ok(())
+    }
+
     /// A part of the value: a slice of a large payload, a copy out of a small one.
     fn owned(self, part: &[u8]) -> Bytes {
         match self.state {

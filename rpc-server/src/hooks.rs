@@ -162,7 +162,7 @@ impl<'a> Guard<'a> {
             };
             match decided {
                 Ok(extension) => request.attach(extension),
-                Err(error) => return Poll::Ready(request.refuse(bare(error))),
+                Err(error) => return Poll::Ready(request.refuse(error.bare())),
             }
         }
         let place = self.free.pop().unwrap_or_else(|| {
@@ -211,7 +211,7 @@ impl Session for Guard<'_> {
                 };
                 match decided {
                     Ok(extension) => request.attach(extension),
-                    Err(error) => return Poll::Ready(request.refuse(bare(error))),
+                    Err(error) => return Poll::Ready(request.refuse(error.bare())),
                 }
                 self.ask(slot, request, next, cx)
             }
@@ -236,17 +236,5 @@ impl Session for Guard<'_> {
                 true
             }
         }
-    }
-}
-
-/// An error that a hook got from a call of its own is no application error of the method that it guards.
-fn bare(error: Error) -> Error {
-    if error.details().is_none() {
-        return error;
-    }
-    let bare = Error::new(error.kind(), error.message().to_owned());
-    match error.retry_after() {
-        Some(delay) => bare.with_retry_after(delay),
-        None => bare,
     }
 }

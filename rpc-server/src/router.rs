@@ -42,12 +42,13 @@ impl Route {
         method: u32,
         description: &'static Method,
     ) -> Self {
+        let run = dispatcher.run(method);
         Self {
             dispatcher,
             name,
             method,
             description,
-            run: description.run,
+            run,
             streams: description.streams.is_some(),
             takes: description.takes.is_some(),
             is_told: AtomicBool::new(false),

@@ -18,6 +18,7 @@ mod context;
 mod deadlines;
 mod draining;
 mod flow;
+mod gateway;
 mod health;
 mod hostile_clients;
 mod hostile_servers;

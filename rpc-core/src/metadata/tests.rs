@@ -161,3 +161,17 @@ fn a_bearer_token_is_what_stands_behind_its_scheme() {
     metadata.insert_bin("authorization", b"Bearer a");
     assert_eq!(metadata.view().bearer(), None);
 }
+
+#[test]
+fn merging_replaces_what_is_there() {
+    let mut metadata = Metadata::new();
+    metadata.insert("tenant", "theirs");
+    metadata.insert("kept", "x");
+    let mut own = Metadata::new();
+    own.insert("tenant", "mine");
+    own.insert_bin("digest", &[0, 0xff]);
+    metadata.merge(own.view());
+    assert_eq!(metadata.view().iter().count(), 3);
+    assert_eq!((metadata.get("tenant"), metadata.get("kept")), (Some("mine"), Some("x")));
+    assert_eq!(metadata.view().to_metadata().get_bin("digest"), Some(&[0, 0xff][..]));
+}

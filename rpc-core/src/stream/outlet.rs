@@ -209,21 +209,21 @@ impl<'a> Outgo<'a> {
         self.outlet.put(|state| state.holds = Holds::Begin);
     }
 
-    /// Puts in an error in the place of an item.
-    pub(crate) fn put_failure(&self, error: Error) {
+    /// Puts in an error in the place of an item, behind so many that were dropped.
+    pub(crate) fn put_failure(&self, error: Error, lost: u64) {
         self.outlet.put(|state| {
             state.holds = Holds::Failure(error);
-            state.lost = 0;
+            state.lost = lost;
         });
     }
 
-    /// Puts in so many items that stand in `encoder`, which gets an empty one in exchange.
-    pub(crate) fn put_items(&self, encoder: &mut Encoder, count: u32) {
+    /// Puts in so many items that stand in `encoder`, which gets an empty one in exchange, behind so many that were dropped.
+    pub(crate) fn put_items(&self, encoder: &mut Encoder, count: u32, lost: u64) {
         let structs = encoder.structs();
         self.outlet.put(|state| {
             mem::swap(&mut state.encoder, encoder);
             state.holds = Holds::Items(count);
-            state.lost = 0;
+            state.lost = lost;
         });
         encoder.reset(structs);
     }
@@ -242,10 +242,7 @@ impl<'a> Outgo<'a> {
                 state.holds = Holds::Items(1);
                 state.lost = lost;
             }),
-            Err(error) => self.outlet.put(|state| {
-                state.holds = Holds::Failure(error);
-                state.lost = lost;
-            }),
+            Err(error) => self.put_failure(error, lost),
         }
         self.encoder.reset(structs);
     }

@@ -18,45 +18,52 @@ const LONGEST: Duration = Duration::from_micros(10);
 /// The clock is read at the first items of a run, where there are twice as many as when it was read last, and then whenever so many have come.
 const CLOCK_EVERY: u32 = 8;
 
+/// What a stream gives: an item that was encoded or an error in its place, behind so many that were dropped.
+pub(crate) struct Produced {
+    pub(crate) item: Result<(), Error>,
+    pub(crate) lost: u64,
+}
+
 /// The items of one stream on their way into its outlet.
 #[derive(Debug)]
 pub(crate) struct Run<'a> {
     outlet: &'a Outlet,
     items: Encoder,
     count: u32,
-    /// An item that is too large to go out with those before it.
-    large: Option<Encoder>,
-    /// An error in the place of the next item.
-    failure: Option<Error>,
+    /// Items that were dropped in front of them.
+    lost: u64,
+    /// An item that cannot go out with those before it: it is too large, or some were dropped in between.
+    apart: Option<(Encoder, u64)>,
+    /// An error in the place of the next item, behind so many that were dropped.
+    failure: Option<(Error, u64)>,
     has_ended: bool,
 }
 
 impl<'a> Run<'a> {
     /// Items are encoded in `items`, which is empty.
     pub(crate) fn new(outlet: &'a Outlet, items: Encoder) -> Self {
-        Self { outlet, items, count: 0, large: None, failure: None, has_ended: false }
+        Self { outlet, items, count: 0, lost: 0, apart: None, failure: None, has_ended: false }
     }
 
-    /// Moves items from the stream into the outlet; ready when the last one has left that.
-    pub(crate) fn poll<T>(
+    /// Moves items into the outlet, each as `produce` appends it; ready when the last one has left that.
+    pub(crate) fn poll(
         &mut self,
         cx: &mut Context<'_>,
-        mut next: impl FnMut(&mut Context<'_>) -> Poll<Option<T>>,
-        encode: &mut impl FnMut(T, &mut Encoder) -> Result<(), Error>,
+        mut produce: impl FnMut(&mut Context<'_>, &mut Encoder) -> Poll<Option<Produced>>,
     ) -> Poll<()> {
         loop {
             let mut unused = Encoder::default();
             let outgo = Outgo::new(self.outlet, &mut unused);
             ready!(outgo.poll_free(cx));
             // What was there behind the last items goes first.
-            if let Some(mut large) = self.large.take() {
-                outgo.put_items(&mut large, 1);
-            } else if let Some(error) = self.failure.take() {
-                outgo.put_failure(error);
+            if let Some((mut apart, lost)) = self.apart.take() {
+                outgo.put_items(&mut apart, 1, lost);
+            } else if let Some((error, lost)) = self.failure.take() {
+                outgo.put_failure(error, lost);
             } else if self.has_ended {
                 return Poll::Ready(());
             } else {
-                let polled = self.fill(|| next(cx), encode);
+                let polled = self.fill(|items| produce(cx, items));
                 if self.count == 0 && self.failure.is_none() && !self.has_ended {
                     return polled;
                 }
@@ -66,29 +73,29 @@ impl<'a> Run<'a> {
     }
 
     /// Asks for items until there are none, or enough; pending where the stream is.
-    fn fill<T>(
+    fn fill(
         &mut self,
-        mut next: impl FnMut() -> Poll<Option<T>>,
-        encode: &mut impl FnMut(T, &mut Encoder) -> Result<(), Error>,
+        mut produce: impl FnMut(&mut Encoder) -> Poll<Option<Produced>>,
     ) -> Poll<()> {
         let most = self.outlet.run();
         let mut start = None;
         loop {
-            let Some(item) = ready!(next()) else {
+            let mark = self.items.mark();
+            let Some(Produced { item, lost }) = ready!(produce(&mut self.items)) else {
                 self.has_ended = true;
                 return Poll::Ready(());
             };
-            let mark = self.items.mark();
-            if let Err(error) = encode(item, &mut self.items) {
-                self.failure = Some(error);
+            if let Err(error) = item {
+                self.failure = Some((error, lost));
                 return Poll::Ready(());
             }
             let length = self.items.len();
             let size = length - mark;
-            if self.count > 0 && size > most {
-                self.large = Some(self.items.split_off(mark));
+            if self.count > 0 && (size > most || lost > 0) {
+                self.apart = Some((self.items.split_off(mark), lost));
                 return Poll::Ready(());
             }
+            self.lost += lost;
             self.count += 1;
             if length + size > most || self.count == MAX_ITEM_RUN {
                 return Poll::Ready(());
@@ -104,9 +111,10 @@ impl<'a> Run<'a> {
 
     /// Puts what is there into the outlet, which is empty.
     fn put(&mut self) {
-        let count = mem::take(&mut self.count);
+        let (count, lost) = (mem::take(&mut self.count), mem::take(&mut self.lost));
         if count > 0 {
-            Outgo::new(self.outlet, &mut Encoder::default()).put_items(&mut self.items, count);
+            let mut unused = Encoder::default();
+            Outgo::new(self.outlet, &mut unused).put_items(&mut self.items, count, lost);
         }
     }
 

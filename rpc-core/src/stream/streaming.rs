@@ -193,9 +193,15 @@ impl<T: Value, E: Failure> Streaming<T, E> {
     pub async fn next(&mut self) -> Option<Result<T, E::Caller>> {
         std::future::poll_fn(|cx| Pin::new(&mut *self).poll_next(cx)).await
     }
+}
 
-    /// The next of the items that came in one message.
-    fn next_of_run(&mut self) -> Option<Result<T, E::Caller>> {
+impl<T, E: Failure> Streaming<T, E> {
+    /// The next of the items that came in one message, as `read` takes it.
+    #[inline]
+    fn next_of_run<R>(
+        &mut self,
+        read: impl FnOnce(Encoded<'_>) -> Result<R, Error>,
+    ) -> Option<Result<R, E::Caller>> {
         let run = self.run.take()?;
         let (bytes, max_nesting) = match &self.large {
             Some(payload) => (payload.as_slice(), payload.max_nesting()),
@@ -203,7 +209,7 @@ impl<T: Value, E: Failure> Streaming<T, E> {
         };
         let (item, next) =
             Encoded::first("item", &bytes[run.clone()], max_nesting, self.large.as_ref());
-        let decoded = T::decode(item);
+        let decoded = read(item);
         let next = run.start + next..run.end;
         if next.is_empty() {
             self.large = None;
@@ -220,6 +226,54 @@ impl<T: Value, E: Failure> Streaming<T, E> {
             })
         }))
     }
+
+    /// The next item, as `read` takes it.
+    #[inline]
+    pub(super) fn poll_item<R>(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut read: impl FnMut(Encoded<'_>) -> Result<R, Error>,
+    ) -> Poll<Option<Result<R, E::Caller>>> {
+        loop {
+            if let Some(item) = self.next_of_run(&mut read) {
+                return Poll::Ready(Some(item));
+            }
+            if let Some((found, next)) = read_block(&self.block, self.at) {
+                match found {
+                    Found::Items(items) => self.run = Some(items),
+                    Found::Failure(error) => {
+                        let error = failure::<E>(&self.block[error]);
+                        self.at = next;
+                        return Poll::Ready(Some(Err(error)));
+                    }
+                    Found::Lost(count) => self.lost = self.lost.saturating_add(count),
+                }
+                self.at = next;
+                continue;
+            }
+            self.at = 0;
+            let spare = mem::take(&mut self.block);
+            let taken = match &mut self.origin {
+                Origin::Client(source) => ready!(source.poll_take(cx, spare)),
+                Origin::Server(inbox) => ready!(inbox.poll_take(cx, spare)),
+                Origin::Ended(_) => return Poll::Ready(None),
+            };
+            match taken {
+                Taken::Chunk(Chunk::Block(block, max_nesting)) => {
+                    self.block = block;
+                    self.max_nesting = max_nesting;
+                }
+                Taken::Chunk(Chunk::Items(payload)) => {
+                    self.run = Some(0..payload.as_slice().len());
+                    self.large = Some(payload);
+                }
+                Taken::End(end, metadata) => {
+                    self.origin = Origin::Ended(metadata);
+                    return Poll::Ready(end.err().map(|error| Err(E::from_error(error))));
+                }
+            }
+        }
+    }
 }
 
 /// An item that is an error, out of a block, where it was written as it came.
@@ -233,46 +287,7 @@ impl<T: Value, E: Failure> Stream for Streaming<T, E> {
     type Item = Result<T, E::Caller>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let this = &mut *self;
-        loop {
-            if let Some(item) = this.next_of_run() {
-                return Poll::Ready(Some(item));
-            }
-            if let Some((found, next)) = read_block(&this.block, this.at) {
-                match found {
-                    Found::Items(items) => this.run = Some(items),
-                    Found::Failure(error) => {
-                        let error = failure::<E>(&this.block[error]);
-                        this.at = next;
-                        return Poll::Ready(Some(Err(error)));
-                    }
-                    Found::Lost(count) => this.lost = this.lost.saturating_add(count),
-                }
-                this.at = next;
-                continue;
-            }
-            this.at = 0;
-            let spare = mem::take(&mut this.block);
-            let taken = match &mut this.origin {
-                Origin::Client(source) => ready!(source.poll_take(cx, spare)),
-                Origin::Server(inbox) => ready!(inbox.poll_take(cx, spare)),
-                Origin::Ended(_) => return Poll::Ready(None),
-            };
-            match taken {
-                Taken::Chunk(Chunk::Block(block, max_nesting)) => {
-                    this.block = block;
-                    this.max_nesting = max_nesting;
-                }
-                Taken::Chunk(Chunk::Items(payload)) => {
-                    this.run = Some(0..payload.as_slice().len());
-                    this.large = Some(payload);
-                }
-                Taken::End(end, metadata) => {
-                    this.origin = Origin::Ended(metadata);
-                    return Poll::Ready(end.err().map(|error| Err(E::from_error(error))));
-                }
-            }
-        }
+        self.poll_item(cx, T::decode)
     }
 }
 

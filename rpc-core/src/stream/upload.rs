@@ -34,7 +34,7 @@ impl Upload {
         F: FnMut(&S::Item, &mut Encoder) -> Result<(), Error> + Send + 'static,
     {
         let mut stream: Pin<Box<S>> = Box::pin(stream);
-        Self(Box::new(move |cx, encoder| {
+        Self::producing(move |cx, encoder| {
             stream.as_mut().poll_next(cx).map(|next| match next {
                 None => Uploaded::End,
                 Some(item) => match encode(&item, encoder) {
@@ -42,7 +42,14 @@ impl Upload {
                     Err(error) => Uploaded::Failed(error),
                 },
             })
-        }))
+        })
+    }
+
+    /// Sends what `produce` appends.
+    pub(super) fn producing(
+        produce: impl FnMut(&mut Context<'_>, &mut Encoder) -> Poll<Uploaded> + Send + 'static,
+    ) -> Self {
+        Self(Box::new(produce))
     }
 
     /// Asks for the next item, which is appended to `encoder`.

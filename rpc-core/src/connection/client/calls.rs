@@ -55,6 +55,8 @@ pub struct Outgoing {
     pub opens_only: bool,
     /// Whether its caller asks for the metadata of the response. The caller of a stream always does.
     pub wants_metadata: bool,
+    /// How many attempts came before those of this channel: a gateway passes on what may have run already.
+    pub attempts_before: u8,
 }
 
 /// Where a call is; see the diagram of this file.

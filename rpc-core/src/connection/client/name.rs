@@ -2,7 +2,7 @@
 //!
 //! As large as a `&str`, which a `Cow` is not: a call is moved about, and a stub's call does not pay for names that are made at run time.
 
-use std::{borrow::Cow, ops::Deref};
+use std::{borrow::Cow, ops::Deref, sync::Arc};
 
 /// The full name of a method that is called.
 #[derive(Clone, Debug)]
@@ -11,10 +11,8 @@ pub struct MethodName(Name);
 #[derive(Clone, Debug)]
 enum Name {
     Static(&'static str),
-    Owned(
-        #[expect(clippy::box_collection, reason = "a box fits into what a `&str` takes")]
-        Box<String>,
-    ),
+    /// Shared, so that who calls it again and again makes it once; a pointer to a `String` fits into what a `&str` takes.
+    Owned(Arc<String>),
 }
 
 impl Deref for MethodName {
@@ -46,7 +44,7 @@ impl From<Cow<'static, str>> for MethodName {
     fn from(name: Cow<'static, str>) -> Self {
         match name {
             Cow::Borrowed(name) => Self::from(name),
-            Cow::Owned(name) => Self(Name::Owned(Box::new(name))),
+            Cow::Owned(name) => Self(Name::Owned(Arc::new(name))),
         }
     }
 }

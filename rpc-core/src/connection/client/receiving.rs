@@ -94,7 +94,7 @@ impl<W: Default> Channel<W> {
                     None => too_large,
                 });
             } else {
-                wanted = Some(view.collected());
+                wanted = Some(view.to_metadata());
             }
         }
         let event = match error {

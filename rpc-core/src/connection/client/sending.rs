@@ -62,7 +62,8 @@ impl<W: Default> Channel<W> {
             _ => left.filter(|_| left != default_timeout),
         };
         entry.attempt = entry.attempt.saturating_add(1);
-        let attempt = (entry.attempt > 1).then_some(entry.attempt);
+        let attempt = entry.attempt.saturating_add(u32::from(outgoing.attempts_before));
+        let attempt = (attempt > 1).then_some(attempt);
         let extras = Extras { timeout, attempt };
         let id = (!outgoing.oneway).then_some(id);
         let takes = outgoing.takes;
