@@ -19,8 +19,7 @@ use crate::{
     dialler::Dialler,
     driver::{Connector, Driver},
     shared::Shared,
-    token::TokenSource,
-    tokens::{Source, Tokens},
+    tokens::{Source, TokenSource, Tokens},
     transport::TcpOptions,
 };
 

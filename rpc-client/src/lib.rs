@@ -2,30 +2,23 @@
 //!
 //! Users reach it through the facade, `rpc`. The way of a call through the files: a stub encodes its arguments into what `channel` prepares; `call` is
 //! the future, which hands itself to `shared` at its first poll; `driver` is the channel's task, which connects; `connected` sends and hands out
-//! answers; `transport` is what it writes to. `builder` has the options, `state` is for who watches. Where calls take a
-//! `token` along, `tokens` keeps it for all of them, and `bearing` is what such a call needs besides. `reflection` and `health` are the clients of what
-//! every server answers.
+//! answers; `dialler` is how it connects, and `transport` what it writes to. `builder` has the options, `state` is for who watches. Where calls take a
+//! token along, `tokens` keeps it for all of them. `by_name` are the calls without a stub; `reflection` and `health` are the clients of what every server
+//! answers.
 
 mod arguments;
-mod bearing;
 mod builder;
 mod by_name;
 mod call;
-#[cfg(feature = "auth")]
-mod challenge;
 mod channel;
 mod connected;
 mod dialler;
 mod driver;
 mod health;
-mod ready;
 mod reflection;
 mod shared;
 mod state;
 mod timer;
-#[cfg(feature = "tls")]
-mod tls;
-mod token;
 mod tokens;
 mod trace;
 mod transport;
@@ -40,4 +33,4 @@ pub use channel::Channel;
 pub use health::{Health, HealthWatch};
 pub use reflection::Reflection;
 pub use state::{ChannelState, StateWatch};
-pub use token::{Token, TokenSource};
+pub use tokens::{Token, TokenSource};

@@ -84,7 +84,7 @@ impl Prepared {
     /// The call of a method that returns a stream, which is passed on from when it has begun.
     pub fn passed_stream(self) -> WithMetadata<StreamCall<Raw>> {
         let course = Some(Box::new(self.untimed()));
-        StreamCall { course, items: std::marker::PhantomData }.with_metadata()
+        StreamCall::new(course).with_metadata()
     }
 
     fn untimed(mut self) -> Course {

@@ -7,10 +7,15 @@
 //! All of it is one attempt, which the channel bounds with its `connect_timeout`. An attempt that failed says whether the next one would
 //! fail for the same reason.
 
+#[cfg(feature = "auth")]
+mod challenge;
+#[cfg(feature = "tls")]
+mod tls;
+
 use rpc_core::{Address, Error, connection::client::Outlook};
 
 #[cfg(feature = "auth")]
-use crate::challenge::challenge;
+use self::challenge::challenge;
 use crate::transport::{TcpOptions, Transport};
 
 /// Where a channel connects to, and how.
@@ -75,7 +80,7 @@ impl Dialler {
     async fn dial(&self) -> Result<Dialled, Undialled> {
         #[cfg(feature = "tls")]
         if let (Address::Tls(host), Some(tls)) = (&self.address, &self.tls) {
-            return crate::tls::dial(host, &self.address, self.tcp, tls).await.map(Dialled::from);
+            return tls::dial(host, &self.address, self.tcp, tls).await.map(Dialled::from);
         }
         let transport = Transport::connect(&self.address, self.tcp).await?;
         Ok(transport.into())

@@ -8,6 +8,8 @@
 //! The task is nobody's call, so that a call which is dropped while it waits does not take the token from the others. It ends with the
 //! channel. No user's code runs under the lock.
 
+mod token;
+
 use std::{
     collections::VecDeque,
     fmt, mem,
@@ -25,7 +27,7 @@ use rpc_core::{
 use tokio::{runtime::Handle, sync::watch, task::AbortHandle};
 use zeroize::Zeroizing;
 
-use crate::token::{Token, TokenSource};
+pub use self::token::{Token, TokenSource};
 
 /// Where tokens come from, whatever its type.
 #[derive(Clone)]

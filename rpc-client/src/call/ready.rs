@@ -12,7 +12,8 @@ use rpc_core::{
     metadata::AUTHORIZATION,
 };
 
-use crate::{bearing::Bearing, channel::Options, shared::Shared};
+use super::bearing::Bearing;
+use crate::{channel::Options, shared::Shared};
 
 /// What a call is before it is sent.
 pub(crate) struct Ready {
