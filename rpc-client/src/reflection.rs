@@ -8,7 +8,8 @@ use rpc_core::{
     Error, Value,
     builtin::reflection::{DESCRIBE, SERVER, SERVICE},
     description::{Page, ServerDescription, ServerInfo, ServiceDescription},
-    limits::REFLECTION_TOTAL,
+    limits::{REFLECTION_TOTAL, REFLECTION_TOTAL_SIZE},
+    value::{Encoder, Structs},
 };
 
 use crate::{call::Call, channel::Channel};
@@ -107,11 +108,21 @@ impl fmt::Debug for Reflection {
 struct Book {
     services: Vec<ServiceDescription>,
     methods: usize,
+    /// The size of all pages, in bytes.
+    size: usize,
 }
 
 impl Book {
     /// Puts a page behind the others; what to ask for the next one with.
     fn add(&mut self, page: Page) -> Result<Option<String>, Error> {
+        let mut encoded = Encoder::new(Structs::Named);
+        page.encode(&mut encoded)?;
+        self.size += encoded.len();
+        if self.size > REFLECTION_TOTAL_SIZE {
+            return Err(Error::resource_exhausted(format!(
+                "the server describes itself in more than {REFLECTION_TOTAL_SIZE} bytes; ask for one service, or for single pages"
+            )));
+        }
         let mut news = 0;
         for mut service in page.services {
             self.methods += service.methods.len();
@@ -180,5 +191,11 @@ mod tests {
         let ended = (0..100).find_map(|_| book.add(page(&[("A", &many)], Some("A."))).err());
         let error = ended.expect("it is too much");
         assert!(error.message().contains("more than 100000 methods"), "{error}");
+        let mut book = Book::default();
+        let mut large = page(&[("A", &["a"])], Some("A.a"));
+        large.services[0].docs = "x".repeat(15 << 20);
+        let ended = (0..10).find_map(|_| book.add(large.clone()).err());
+        let error = ended.expect("it is too much");
+        assert!(error.message().contains("more than 67108864 bytes"), "{error}");
     }
 }

@@ -259,3 +259,6 @@ pub const REFLECTION_TOTAL: usize = 100_000;
 
 /// The arguments of one `rpc.Health.watch`, in bytes: 4 KiB (PROTOCOL 14.7). They are kept for as long as it lasts, and strangers may watch.
 pub const MAX_WATCH_ARGUMENTS: usize = 4 << 10;
+
+/// The same in bytes: 64 MiB, more than twice what so many usual methods take.
+pub const REFLECTION_TOTAL_SIZE: usize = 64 << 20;
