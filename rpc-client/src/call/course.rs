@@ -254,7 +254,7 @@ impl Source for Course {
             Reached::Begun => Taken::End(Err(unasked()), Metadata::new()),
             Reached::Outcome(Ok(end), metadata) if end.as_slice() != [NIL] => {
                 let error = Error::internal(
-                    "the server answers with one value what this client takes for a stream: their traits differ",
+                    "the server answers with one value what this client takes for a stream: their traits differ, or, by name, it is to be called with `call`",
                 );
                 Taken::End(Err(error), metadata)
             }

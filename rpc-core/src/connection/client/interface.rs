@@ -241,6 +241,6 @@ pub(super) fn item_too_large(size: usize, limit: usize) -> Error {
 
 pub(super) fn streams_unasked(method: &str) -> Error {
     Error::internal(format!(
-        "the server answers \"{method}\" with a stream, and this client expects one value: their traits differ"
+        "the server answers \"{method}\" with a stream, and this client expects one value: their traits differ, or, by name, it is to be called with `stream`"
     ))
 }
