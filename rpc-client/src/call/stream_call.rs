@@ -24,7 +24,7 @@ use super::{
 ///
 /// # Cancel safety
 ///
-/// As for a [`Call`]. The stream that it gave goes on without it.
+/// As for a [`Call`](super::Call). The stream that it gave goes on without it.
 #[must_use = "a call is sent when it is awaited"]
 pub struct StreamCall<T, E = Error, I = Error> {
     course: Option<Box<Course>>,
@@ -59,7 +59,7 @@ impl<T, E, I> StreamCall<T, E, I> {
         self
     }
 
-    /// Sends a key and its text along, as [`Call::metadata`] does.
+    /// Sends a key and its text along, as [`Call::metadata`](super::Call::metadata) does.
     pub fn metadata(mut self, key: &str, value: &str) -> Self {
         if let Some(course) = &mut self.course {
             course.set_metadata(key, value);
