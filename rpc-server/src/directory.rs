@@ -2,7 +2,10 @@
 //!
 //! The router finds a call's method; this says what there is instead, where it finds none, and to whoever asks for a description.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    borrow::Cow,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use rpc_core::{
     Error,
@@ -34,9 +37,12 @@ impl Directory {
         Self { services, builtins, methods, described: Mutex::default() }
     }
 
-    /// The names of all services.
-    pub(crate) fn names(&self) -> impl Iterator<Item = &'static str> {
-        self.services.iter().chain(&self.builtins).map(|service| service.name)
+    /// The names of all services that there are now.
+    pub(crate) fn names(&self) -> impl Iterator<Item = Cow<'static, str>> {
+        let fixed = self.services.iter().chain(&self.builtins).map(|service| service.name.into());
+        let (_, closures) = self.methods.describe();
+        let named = closures.into_iter().filter(|service| !service.name.is_empty());
+        fixed.chain(named.map(|service| service.name.into()))
     }
 
     pub(crate) fn methods(&self) -> &Methods {

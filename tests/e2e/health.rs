@@ -51,9 +51,10 @@ async fn health(served: &Served) -> Health {
 }
 
 async fn what_a_server_has_is_serving(network: Network) {
-    let (served, handle) = serve(network).await;
+    let (served, handle) =
+        serve_with(network, |server| server.register("Lab.now", |(): ()| 1)).await;
     let health = health(&served).await;
-    for name in ["", "Probe", "Feed", "rpc.Health", "rpc.Reflection"] {
+    for name in ["", "Probe", "Feed", "Lab", "rpc.Health", "rpc.Reflection"] {
         assert_eq!(health.check(name).await.expect("it answers"), Serving, "{name}");
         assert_eq!(handle.status(name), Serving);
     }

@@ -14,7 +14,8 @@ use tokio::sync::watch;
 
 /// Says how a server and its services do; from [`Server::health`](crate::Server::health).
 ///
-/// Cheap to clone. Services that the server has are serving, unless this says otherwise; so is the server as a whole. A server that drains is
+/// Cheap to clone. Services that the server has when it starts are serving, unless this says otherwise; so is the server as a whole. Of closures that
+/// are registered later in a service of their own, the program says it. A server that drains is
 /// not, and neither are its services, from before its listener closes, whatever is set.
 ///
 /// ```no_run
@@ -91,10 +92,10 @@ impl HealthHandle {
     }
 
     /// The server has these services: they are serving, unless it was said otherwise.
-    pub(crate) fn know(&self, services: impl Iterator<Item = &'static str>) {
+    pub(crate) fn know(&self, services: impl Iterator<Item = Cow<'static, str>>) {
         self.0.send_modify(|table| {
             for service in services {
-                table.services.entry(service.into()).or_insert(HealthStatus::Serving);
+                table.services.entry(service).or_insert(HealthStatus::Serving);
             }
         });
     }

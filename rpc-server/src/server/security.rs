@@ -60,7 +60,8 @@ impl Server {
     /// asked in the order in which they were added, until one refuses.
     ///
     /// Refuse with [`Error::unauthenticated`] whom you do not know, and with [`Error::permission_denied`] who may not. The caller gets that error, marked as
-    /// [not started](Error::is_not_started). A panic of a hook ends its call with `internal`.
+    /// [not started](Error::is_not_started). A panic of a hook ends its call with `internal`. What an error says is told to
+    /// whoever calls: give one of your own in the place of what another server has told the hook.
     ///
     /// The hook is asked about methods that do not exist, too, with a description without a name: only who is admitted is told what there is. It
     /// is asked about the services that every server has (`rpc.Reflection`, `rpc.Health`), which require nothing. A closure ([`register`](Self::register))
