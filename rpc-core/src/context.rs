@@ -2,8 +2,7 @@
 
 use std::{
     any::{Any, type_name},
-    fmt, mem,
-    panic::{AssertUnwindSafe, catch_unwind},
+    fmt,
     sync::{Arc, Mutex, OnceLock, PoisonError},
     time::Instant,
 };
@@ -12,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     Error, TypeMap,
+    discard::discard,
     metadata::{self, Metadata, MetadataRef},
     payload::{Payload, Span, slice},
     peer::{Certificate, Peer, Proof},
@@ -291,10 +291,7 @@ impl Context {
     #[cold]
     fn detach(&mut self) {
         for extension in self.extensions.drain(..) {
-            if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(extension))) {
-                // It may panic in turn; the panic hook has printed what there is to say.
-                mem::forget(payload);
-            }
+            discard(extension);
         }
     }
 }

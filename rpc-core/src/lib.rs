@@ -22,6 +22,7 @@ pub mod connection;
 pub mod context;
 pub mod current;
 pub mod description;
+mod discard;
 pub mod dispatch;
 mod error;
 mod failure;
@@ -48,6 +49,8 @@ mod violation;
 pub use address::Address;
 pub use backoff::Backoff;
 pub use context::{Context, Surroundings};
+#[doc(hidden)]
+pub use discard::discard;
 pub use dispatch::{Answer, Dispatcher, Request, Session};
 pub use error::{CallError, Code, Error, Origin};
 pub use failure::Failure;

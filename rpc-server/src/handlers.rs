@@ -6,8 +6,6 @@
 //! calls inherit is entered around each poll.
 
 use std::{
-    any::Any,
-    mem,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     task::{Context, Poll, Waker},
@@ -21,6 +19,7 @@ use rpc_core::{
     current,
     current::Inherited,
     description::Run,
+    discard,
     dispatch::{Blank, Incoming},
     payload::{Body, Payload},
     stream::{Arrivals, Content, Offered, Outlet, ServerInbox},
@@ -446,12 +445,4 @@ fn clear(session: &mut (dyn Session + '_), place: usize) -> bool {
         discard(payload);
         true
     })
-}
-
-/// Drops what a handler panicked with, which is a value of the user's and may panic in turn.
-fn discard(payload: Box<dyn Any + Send>) {
-    if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
-        // Enough: this one is leaked.
-        mem::forget(payload);
-    }
 }

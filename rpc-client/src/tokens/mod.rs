@@ -12,15 +12,15 @@ mod token;
 
 use std::{
     collections::VecDeque,
-    fmt, mem,
-    panic::{AssertUnwindSafe, catch_unwind},
+    fmt,
+    panic::AssertUnwindSafe,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Instant,
 };
 
 use futures_util::{FutureExt, future::BoxFuture};
 use rpc_core::{
-    Error, Metadata,
+    Error, Metadata, discard,
     limits::{TOKEN_MARGIN, TOKEN_RENEWAL_PERIOD, TOKEN_RENEWALS, TOKEN_TIMEOUT},
     metadata::AUTHORIZATION,
 };
@@ -234,10 +234,7 @@ impl Source {
             Ok(Ok(Ok(token))) => Held::new(token).map(Arc::new).map_err(|error| failed(&error)),
             Ok(Ok(Err(error))) => Err(failed(&error)),
             Ok(Err(payload)) => {
-                // What it panicked with is the user's, and may panic in turn.
-                if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
-                    mem::forget(payload);
-                }
+                discard(payload);
                 Err(Error::internal("the token source panicked"))
             }
             Err(_) => Err(Error::deadline_exceeded(format!(

@@ -7,7 +7,7 @@ mod address_rules;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use rpc_core::{Credentials, Error};
+use rpc_core::{Credentials, Error, discard};
 
 pub use self::address_rules::AddressRules;
 use crate::trace;
@@ -43,11 +43,13 @@ impl Admission {
     pub(crate) fn objection(&self, credentials: &Credentials) -> Option<Error> {
         let rule = self.unix_peers.as_ref()?;
         // A rule that panics has not said yes. It is the user's, and is not called from within anything that it could leave half done.
-        let is_allowed = catch_unwind(AssertUnwindSafe(|| rule(credentials)));
-        if is_allowed.is_err() {
+        let asked = catch_unwind(AssertUnwindSafe(|| rule(credentials)));
+        let is_allowed = asked.unwrap_or_else(|payload| {
             trace::rule_panicked(credentials);
-        }
-        (!is_allowed.unwrap_or(false)).then(|| {
+            discard(payload);
+            false
+        });
+        (!is_allowed).then(|| {
             let Credentials { uid, gid, .. } = credentials;
             Error::permission_denied(format!(
                 "the server admits no process of uid {uid}, gid {gid} to this Unix socket; its `allow_unix_peers` decides"
@@ -82,5 +84,20 @@ mod tests {
             assert!(!error.is_retryable());
             assert!(error.message().contains(&format!("uid {}, gid 7", stranger.uid)), "{error}");
         }
+    }
+
+    #[test]
+    fn what_a_rule_panics_with_may_panic_in_turn() {
+        struct Bomb;
+
+        impl Drop for Bomb {
+            fn drop(&mut self) {
+                unreachable!("its destructor has a mistake");
+            }
+        }
+
+        let admission = admission(|_| std::panic::resume_unwind(Box::new(Bomb)));
+        let stranger = Credentials::new(9, 7, None);
+        assert!(admission.objection(&stranger).is_some(), "the server goes on, and admits nobody");
     }
 }
