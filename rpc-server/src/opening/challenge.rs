@@ -4,7 +4,7 @@
 //! connection without one is no larger. Whoever fails is refused by the driver, once it has introduced itself, which takes as
 //! long as the handshake at most: that, the limits on connections, and the small messages bound what strangers can hold.
 
-use std::{io, sync::Arc};
+use std::sync::Arc;
 
 use bytes::BytesMut;
 use futures_util::future::Either;
@@ -15,7 +15,7 @@ use rpc_core::{
 };
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
-use super::Opening;
+use super::{Opening, part};
 use crate::{
     driver::{self, LINGER},
     end::End,
@@ -54,7 +54,8 @@ async fn serve_behind<T: AsyncRead + AsyncWrite + Unpin>(
         Err(end) => {
             let told = trace::Connection::open(&opening.peer);
             if let End::Violation(_) = end {
-                close(transport).await;
+                // A client that does not close on its side in time is not waited for.
+                let _ = tokio::time::timeout(LINGER, part(transport, u64::MAX)).await;
             }
             told.end(&end);
         }
@@ -120,18 +121,6 @@ async fn talk<T: AsyncRead + AsyncWrite + Unpin>(
             return Err(End::Closed);
         }
     }
-}
-
-/// Closes in order: a client that is still sending would lose what it was told if its bytes were thrown away with the socket.
-async fn close(mut transport: impl AsyncRead + AsyncWrite + Unpin) {
-    let farewell = async {
-        transport.shutdown().await?;
-        let mut discarded = [0; 1024];
-        while transport.read(&mut discarded).await? > 0 {}
-        io::Result::Ok(())
-    };
-    // A client that does not close on its side in time is not waited for.
-    let _ = tokio::time::timeout(LINGER, farewell).await;
 }
 
 #[cfg(test)]

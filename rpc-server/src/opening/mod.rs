@@ -15,10 +15,12 @@ pub(crate) mod keys;
 pub(crate) mod tls;
 
 #[cfg(any(feature = "auth", feature = "tls"))]
-use std::{future::poll_fn, pin::pin, task::Poll};
+use std::{future::poll_fn, io, pin::pin, task::Poll};
 
 use bytes::BytesMut;
 use rpc_core::{Error, Peer, Proof};
+#[cfg(any(feature = "auth", feature = "tls"))]
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::Instant;
 
 #[cfg(feature = "auth")]
@@ -84,4 +86,15 @@ impl Opening {
         })
         .await
     }
+}
+
+/// Closes this side, and reads what the client still sends, so many bytes at most, until it closes the other: it would lose what it was told
+/// if bytes that arrive were thrown away with the socket.
+#[cfg(any(feature = "auth", feature = "tls"))]
+async fn part(mut transport: impl AsyncRead + AsyncWrite + Unpin, most: u64) -> io::Result<()> {
+    transport.shutdown().await?;
+    let mut rest = transport.take(most);
+    let mut discarded = [0; 1024];
+    while rest.read(&mut discarded).await? > 0 {}
+    Ok(())
 }

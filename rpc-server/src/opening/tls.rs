@@ -4,20 +4,16 @@
 //! drains. Where it fails, the client is sent the alert that says why, and the connection is kept for a moment, because bytes that arrive
 //! at a closed socket would take the alert with them.
 
-use std::{io, pin::Pin, sync::Arc};
+use std::{pin::Pin, sync::Arc};
 
 use rpc_core::tls::{Current, failed_at_server};
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
-    time::timeout,
-};
+use tokio::{net::TcpStream, time::timeout};
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
 use crate::{
     driver::LINGER,
     end::End,
-    opening::{self, Opening},
+    opening::{self, Opening, part},
     shared::Shared,
     trace,
     wakes::Wakes,
@@ -67,18 +63,9 @@ async fn open(
         }
         Err((error, stream)) => {
             let end = End::Tls(failed_at_server(&error));
-            let farewell = timeout(LINGER, part(stream));
+            let farewell = timeout(LINGER, part(stream, LEFTOVERS));
             let _ = opening.in_time(farewell, shared, wakes).await;
             Err(end)
         }
     }
-}
-
-/// Closes this side behind the alert, and waits for the client to close the other.
-async fn part(mut stream: TcpStream) -> io::Result<()> {
-    stream.shutdown().await?;
-    let mut rest = stream.take(LEFTOVERS);
-    let mut discarded = [0; 1024];
-    while rest.read(&mut discarded).await? > 0 {}
-    Ok(())
 }

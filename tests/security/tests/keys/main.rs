@@ -11,7 +11,8 @@ use rpc::{Channel, ChannelState, Code, Key, Keyring, Server};
 use rpc_core::frame::preface;
 
 use self::support::{
-    Doorway, HELLO, Running, WhoClient, Wire, begin, both, free_address, key, keyless, proof, ring,
+    Doorway, HELLO, Running, WhoClient, Wire, begin, both, convinced, free_address, key, keyless,
+    proof, ring,
 };
 
 #[test]
@@ -213,14 +214,7 @@ fn who_says_nothing_does_not_hold_up_the_end() {
 fn who_proves_while_the_server_drains_is_sent_elsewhere() {
     both(async |network| {
         let server = Running::new(network, |server| server.key(key("a", 1))).await;
-        let (mut challenge, said) = begin(key("a", 1));
-        let mut wire = Wire::connect(&server.address).await;
-        wire.say(&said).await;
-        let mut heard = wire.bytes(8).await.expect("a preface");
-        heard.extend(wire.frame().await.expect("a challenge"));
-        let mut proof = Vec::new();
-        let is_sure = challenge.receive(&mut heard[..].into(), &mut proof);
-        assert!(is_sure.expect("the server has the key"));
+        let (mut wire, proof) = convinced(&server.address, key("a", 1)).await;
 
         // A client that is told to go shows that every connection was told.
         let channel = Channel::builder(&server.address).key(key("a", 1)).connect().await;

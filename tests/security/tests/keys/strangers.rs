@@ -4,7 +4,8 @@ use rpc::{Channel, Code};
 use rpc_core::{auth::server::Challenge, frame::preface, msgpack::Reader};
 
 use super::support::{
-    CALL, Doorway, HELLO, Running, WhoClient, Wire, begin, both, client, key, proof, ring,
+    CALL, Doorway, HELLO, Running, WhoClient, Wire, begin, both, client, convinced, key, proof,
+    ring,
 };
 
 /// Asserts that a server refuses who is at the other end: it says hello, why it goes away, and at most of a call that it was not started.
@@ -78,13 +79,7 @@ fn a_recording_of_a_client_is_nobody() {
 fn what_comes_behind_a_right_proof_at_once_is_served() {
     both(async |network| {
         let server = Running::new(network, |server| server.key(key("a", 1))).await;
-        let (mut challenge, said) = begin(key("a", 1));
-        let mut wire = Wire::connect(&server.address).await;
-        wire.say(&said).await;
-        let mut heard = wire.bytes(8).await.expect("a preface");
-        heard.extend(wire.frame().await.expect("a challenge"));
-        let mut output = Vec::new();
-        assert!(challenge.receive(&mut heard[..].into(), &mut output).expect("it has the key"));
+        let (mut wire, mut output) = convinced(&server.address, key("a", 1)).await;
         output.extend([&HELLO[..], &CALL].concat());
         wire.say(&output).await;
         assert_eq!(wire.frame().await.expect("a hello")[5], 14);

@@ -239,6 +239,19 @@ pub(crate) fn begin(key: Key) -> (Challenge, Vec<u8>) {
     (challenge, said)
 }
 
+/// A client to which the server has proved its key, and the client's own proof, which it has not sent.
+pub(crate) async fn convinced(address: &str, key: Key) -> (Wire, Vec<u8>) {
+    let (mut challenge, said) = begin(key);
+    let mut wire = Wire::connect(address).await;
+    wire.say(&said).await;
+    let mut heard = wire.bytes(8).await.expect("a preface");
+    heard.extend(wire.frame().await.expect("a challenge"));
+    let mut proof = Vec::new();
+    let is_sure = challenge.receive(&mut heard[..].into(), &mut proof);
+    assert!(is_sure.expect("the server has the key"));
+    (wire, proof)
+}
+
 /// A proof of 32 bytes, in its frame.
 pub(crate) fn proof(tag: &[u8]) -> Vec<u8> {
     let mut frame = b"\0\0\0\x25\x93\x14\xc4\x20".to_vec();
